@@ -1,0 +1,1 @@
+"""A small shop that runs its background work through upnext_django."""

@@ -1,0 +1,1 @@
+"""The shop: products, orders, and the background work that an order causes."""

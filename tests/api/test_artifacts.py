@@ -1,0 +1,118 @@
+"""Files through the API: uploaded by workers without the storage, sent as downloads in which nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import override_settings
+
+from tests.api.asking import Program
+from tests.broker.lab import Lab
+from upnext_django.connection import get_broker
+from upnext_django.mirror.service import MirrorService
+from upnext_django.models.token import SCOPES
+
+
+@pytest.fixture
+def program(
+    things: Lab, person: Callable[..., User], token_of: Callable[..., str], settings: object, tmp_path: Path
+) -> Program:
+    settings.MEDIA_ROOT = str(tmp_path)  # type: ignore[attr-defined]
+    return Program(token_of(person("*"), *SCOPES))
+
+
+def a_file(content: bytes = b"<script>1</script>") -> SimpleUploadedFile:
+    return SimpleUploadedFile("whatever", content)
+
+
+def mirror() -> None:
+    service = MirrorService(get_broker())
+    service.start()
+    try:
+        assert service.drain(20)
+    finally:
+        service.stop()
+        assert service.join(10)
+
+
+def test_a_file_of_a_running_job_is_listed_and_sent_as_a_download(program: Program, things: Lab):
+    job = things.claim(1).jobs[0]
+
+    status, made = program.upload(
+        "/artifacts", job_id=job.id, name="page.html", artifact_type="html", file=a_file()
+    )
+    mirror()
+    _, listed = program.get("/artifacts", job_id=job.id)
+    sent = program.raw(f"/artifacts/{made['artifact_id']}/content")
+
+    assert status == 201
+    assert [(one["id"], one["name"]) for one in listed["items"]] == [(made["artifact_id"], "page.html")]
+    assert b"".join(sent) == b"<script>1</script>"
+    assert sent["Content-Disposition"].startswith("attachment")
+    assert sent["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert sent["X-Content-Type-Options"] == "nosniff"
+
+
+def test_only_a_job_that_runs_gets_files(program: Program, things: Lab, tmp_path: Path):
+    waiting = things.submit_one()
+
+    status, problem = program.upload("/artifacts", job_id=waiting, name="a", file=a_file())
+    missing, _ = program.upload("/artifacts", job_id="none", name="a", file=a_file())
+
+    assert (status, problem["state"]) == (409, "queued")
+    assert missing == 404
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_another_attempt_gets_no_files(program: Program, things: Lab):
+    job = things.claim(1).jobs[0]
+
+    first, _ = program.upload("/artifacts", job_id=job.id, name="a", attempt="1", file=a_file())
+    second, problem = program.upload("/artifacts", job_id=job.id, name="a", attempt="2", file=a_file())
+
+    assert (first, second) == (201, 409)
+    assert "attempt 1, not 2" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "field"),
+    [
+        ({"name": "../etc/passwd"}, 422, "body.name"),
+        ({"name": "a", "artifact_type": "png"}, 422, "body.data"),
+        ({"name": "a", "artifact_type": "exe"}, 422, "form.artifact_type"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_refused(
+    program: Program, things: Lab, fields: dict[str, str], status: int, field: str
+):
+    job = things.claim(1).jobs[0]
+
+    found, problem = program.upload("/artifacts", job_id=job.id, file=a_file(), **fields)
+
+    assert (found, [one["field"] for one in problem["errors"]]) == (status, [field])
+
+
+def test_a_file_that_is_too_long_is_refused(program: Program, things: Lab, valkey_url: str, namespace: str):
+    job = things.claim(1).jobs[0]
+    own = {"REDIS_URL": valkey_url, "NAMESPACE": namespace, "MAX_ARTIFACT_BYTES": 10}
+
+    with override_settings(UPNEXT=own):
+        status, _ = program.upload("/artifacts", job_id=job.id, name="a", file=a_file(b"x" * 11))
+
+    assert status == 413
+
+
+def test_content_needs_the_scope_for_payloads(
+    program: Program, things: Lab, person: Callable[..., User], token_of: Callable[..., str]
+):
+    job = things.claim(1).jobs[0]
+    _, made = program.upload("/artifacts", job_id=job.id, name="a", file=a_file())
+    mirror()
+    reader = Program(token_of(person("*", name="eve"), "read"))
+
+    assert reader.get(f"/artifacts/{made['artifact_id']}")[0] == 200
+    assert reader.get(f"/artifacts/{made['artifact_id']}/content")[0] == 403

@@ -1,0 +1,123 @@
+"""Sentry: what a transport is given for jobs that fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sentry_sdk
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.transport import Transport
+
+from tests.contrib import surrounded
+from upnext_django import TaskExecutionError, TaskHandle, signals
+from upnext_django.contrib.sentry import UpNextIntegration
+from upnext_django.runtime.process import WorkerProcess
+
+
+class Kept(Transport):
+    """Keeps the events instead of sending them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[dict[str, Any]] = []
+
+    def capture_envelope(self, envelope: Envelope) -> None:
+        event = envelope.get_event()
+        if event is not None:
+            self.events.append(dict(event))
+
+
+@pytest.fixture(autouse=True)
+def no_receivers_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else hears of the jobs: Sentry reports what a receiver of another test's module raises."""
+    for signal in (signals.job_started, signals.job_succeeded, signals.job_failed, signals.job_retried):
+        monkeypatch.setattr(signal, "receivers", [])
+    monkeypatch.setattr(signals.job_timed_out, "receivers", [])
+
+
+@pytest.fixture
+def sent(worker: WorkerProcess) -> Iterator[list[dict[str, Any]]]:
+    """Give the events that Sentry would have been sent."""
+    transport = Kept()
+    sentry_sdk.init(
+        "http://key@127.0.0.1:1/1",
+        transport=transport,
+        integrations=[UpNextIntegration()],
+        traces_sample_rate=0.0,
+    )
+    yield transport.events
+    sentry_sdk.get_client().close(timeout=0)
+    sentry_sdk.init()
+
+
+def failed(task: TaskHandle[..., Any], *args: Any) -> str:
+    """Have a job fail and return its id."""
+    with pytest.raises(TaskExecutionError) as raised:
+        task.wait_sync(*args)
+    return raised.value.job_id
+
+
+@pytest.mark.parametrize(
+    "task", [surrounded.fails, surrounded.fails_sync], ids=lambda task: task.function_name
+)
+def test_a_final_failure_is_reported_once_with_the_jobs_tags(
+    sent: list[dict[str, Any]], task: TaskHandle[[int], Any]
+):
+    job_id = failed(task, 7)
+
+    (event,) = sent
+    (value,) = event["exception"]["values"]
+    assert (value["type"], value["value"]) == ("Spoilt", "number 7")
+    assert value["mechanism"]["handled"] is False
+    assert value["stacktrace"]["frames"][-1]["function"] == task.function_name
+    assert event["tags"] == {
+        "upnext.job_id": job_id,
+        "upnext.root_id": job_id,
+        "upnext.function": task.name,
+        "upnext.queue": "surrounded",
+        "upnext.attempt": 1,
+    }
+    assert event["transaction"] == task.name
+
+
+def test_sensitive_arguments_are_in_no_report(sent: list[dict[str, Any]]):
+    failed(surrounded.charges, "4242 4242 4242 4242")
+
+    (event,) = sent
+    assert event["exception"]["values"][0]["value"].startswith("declined: ")
+    assert "4242" not in json.dumps(event, default=str)
+
+
+def test_what_is_tried_again_is_not_reported(sent: list[dict[str, Any]]):
+    assert surrounded.recovers.wait_sync().value == 2
+
+    assert sent == []
+
+
+def test_a_timeout_is_reported_once(sent: list[dict[str, Any]]):
+    job_id = failed(surrounded.hangs)
+
+    (event,) = sent
+    assert event["tags"]["upnext.job_id"] == job_id
+    assert "0.2 seconds" in event["exception"]["values"][0]["value"]
+
+
+def test_each_attempt_has_a_scope_of_its_own(sent: list[dict[str, Any]]):
+    sentry_sdk.set_tag("of", "the process")
+
+    first, second = failed(surrounded.fails, 1), failed(surrounded.fails, 2)
+
+    assert [event["tags"]["upnext.job_id"] for event in sent] == [first, second]
+    assert "upnext.job_id" not in sentry_sdk.get_isolation_scope()._tags
+
+
+def test_a_client_without_the_integration_is_told_nothing(sent: list[dict[str, Any]]):
+    transport = Kept()
+    sentry_sdk.init("http://key@127.0.0.1:1/1", transport=transport, default_integrations=False)
+
+    failed(surrounded.fails, 1)
+
+    assert transport.events == []

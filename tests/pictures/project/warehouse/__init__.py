@@ -1,0 +1,1 @@
+"""A business with something to do, for the pictures of the documentation."""

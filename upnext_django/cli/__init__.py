@@ -1,0 +1,1 @@
+"""The console script ``upnext`` and ``upnext.run()``: background jobs without a Django project."""

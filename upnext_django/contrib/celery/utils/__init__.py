@@ -1,0 +1,1 @@
+"""Here because task modules import from ``celery.utils.log``; only the front of a path should change."""

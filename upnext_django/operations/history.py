@@ -1,0 +1,120 @@
+"""Reading the history: what admin and API show of jobs that were.
+
+Nothing here counts or reads without a limit: a table has a million rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Min, QuerySet
+
+from upnext_django.core.given import key_of_given_id, may_be_given_id
+from upnext_django.core.ids import first_id_at
+from upnext_django.models import ArtifactRecord, AttemptRecord, JobRecord, LogRecord
+
+__all__ = [
+    "artifacts",
+    "attempts",
+    "children",
+    "job",
+    "job_given",
+    "logs",
+    "made_before",
+    "made_since",
+    "since",
+]
+
+#: Rows that are counted at most.
+_COUNTED = 10_000
+_AFTER_ALL_IDS = "~"
+#: How far the clocks of two machines may be apart.
+_SKEW_MS = 86_400_000
+
+_NARROW = (
+    "id",
+    "parent_id",
+    "root_id",
+    "function",
+    "function_name",
+    "status",
+    "attempts",
+    "created_at",
+    "started_at",
+    "completed_at",
+)
+
+
+def job(job_id: str, *, using: str = "default") -> JobRecord | None:
+    """Return the row of a job, None if the history has none."""
+    return JobRecord.objects.using(using).filter(pk=job_id).first()
+
+
+def job_given(given: str, *, using: str = "default") -> JobRecord | None:
+    """Return the newest job that its user called ``given`` (``apply_async(task_id=...)``), None if none."""
+    if not may_be_given_id(given):
+        return None
+    rows = JobRecord.objects.using(using).filter(
+        idempotency_key=key_of_given_id(given), duplicate_of__isnull=True
+    )
+    return rows.order_by("-id").first()
+
+
+def attempts(job_id: str, *, limit: int = 200, using: str = "default") -> list[AttemptRecord]:
+    """Return the newest ``limit`` claims of a job, the oldest of them first."""
+    newest = AttemptRecord.objects.using(using).filter(job_id=job_id).order_by("-token")[:limit]
+    return list(reversed(newest))
+
+
+def logs(job_id: str, *, limit: int = 500, using: str = "default") -> list[LogRecord]:
+    """Return the newest ``limit`` lines of a job's log, the oldest of them first."""
+    newest = LogRecord.objects.using(using).filter(job_id=job_id).order_by("-seq", "-position")[:limit]
+    return list(reversed(newest))
+
+
+def artifacts(job_id: str, *, limit: int = 200, using: str = "default") -> list[ArtifactRecord]:
+    """Return the newest ``limit`` files that a job made, the oldest of them first."""
+    newest = ArtifactRecord.objects.using(using).filter(job_id=job_id).order_by("-id")[:limit]
+    return list(reversed(newest))
+
+
+def children(
+    job_id: str, *, limit: int = 100, using: str = "default", among: QuerySet[JobRecord] | None = None
+) -> list[JobRecord]:
+    """Return the first ``limit`` jobs that a job submitted, without their big columns.
+
+    ``among`` are the jobs that count, None is all of the history.
+    """
+    known = JobRecord.objects.all() if among is None else among
+    rows = known.using(using).filter(parent_id=job_id).order_by("id")
+    return list(rows.only(*_NARROW)[:limit])
+
+
+def made_since(jobs: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    """Return those of ``jobs`` that were submitted since then; see since()."""
+    return jobs.filter(**since(moment, using=jobs.db))
+
+
+def since(moment: datetime, *, using: str, most: int = _COUNTED) -> dict[str, Any]:
+    """Return the lookups of jobs that were submitted since then, read from the lowest id of any such job.
+
+    Without that SQLite, which keeps no statistics, reads all jobs of a status to find those of the last hour:
+    the indexes end in the id, so with it each of them is read from the right place. A time in an id would
+    not do: it is that of the parent's attempt or of the tick, which may be days older than the submit. Where
+    there are ``most`` or more of them, the newest are found soon enough.
+    """
+    made = JobRecord.objects.using(using).filter(created_at__gte=moment).order_by()
+    found = made.values("pk")[:most].aggregate(count=Count("pk"), lowest=Min("pk"))
+    if found["count"] >= most:
+        return {"created_at__gte": moment}
+    return {"created_at__gte": moment, "pk__gte": found["lowest"] or _AFTER_ALL_IDS}
+
+
+def made_before(jobs: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+    """Return those of ``jobs`` that were submitted earlier, without reading those that came long after.
+
+    The time in an id is never later than its submit, but for clocks that differ.
+    """
+    highest = first_id_at(round(moment.timestamp() * 1000) + _SKEW_MS)
+    return jobs.filter(created_at__lt=moment, pk__lt=highest)

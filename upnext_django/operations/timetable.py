@@ -1,0 +1,208 @@
+"""All schedules, those declared in code and those that are rows, as operators see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone as django_timezone
+
+from upnext_django import conf
+from upnext_django.core.definition import TaskDefinition
+from upnext_django.core.missed import CronPlan
+from upnext_django.core.stand_in import stand_in
+from upnext_django.declare.registry import registry
+from upnext_django.exceptions import ScheduleExhausted, UpNextError
+from upnext_django.models import FunctionRecord, JobRecord, Schedule, WorkerRecord
+from upnext_django.models.known import known_definitions, typed_call
+
+__all__ = ["NEXT_RUNS", "LastRun", "ScheduleInfo", "declared_crons", "next_runs", "timetable"]
+
+#: How many runs to come are shown.
+NEXT_RUNS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRun:
+    """The newest job that a schedule has made, or that an operator made of it."""
+
+    job_id: str
+    status: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleInfo:
+    """One schedule. ``row`` is its row, for one declared in code None until somebody paused it.
+
+    ``is_known`` is whether this process or a live worker has its function. ``problem`` says what keeps
+    its jobs from being made or run, None where nothing does. ``next_runs`` are in its time zone; a paused
+    one has none.
+    """
+
+    name: str
+    function: str
+    declared: bool
+    expression: str
+    timezone: str
+    missed_run_policy: str
+    max_catch_up_seconds: float | None
+    queue: str
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    paused: bool
+    is_known: bool
+    problem: str | None
+    next_runs: Sequence[datetime]
+    last_run: LastRun | None
+    row: Schedule | None
+
+
+def timetable() -> list[ScheduleInfo]:
+    """Return all schedules: those declared in code first, each group by name; a fixed number of queries."""
+    using = conf.get().database
+    rows = {row.key: row for row in Schedule.objects.using(using)}
+    crons = declared_crons()
+    own = [row for row in rows.values() if not row.declared]
+    known = known_definitions({row.function for row in own}, using=using)
+    last = _last_runs(crons.keys(), using)
+    declared = [
+        _of_cron(name, definition, rows.get(name), last) for name, definition in sorted(crons.items())
+    ]
+    kept = [_of_row(row, known.get(row.function), last) for row in own]
+    return declared + sorted(kept, key=lambda info: info.name)
+
+
+def declared_crons() -> dict[str, TaskDefinition]:
+    """Return the crons declared in code by their identity: of this process, and of workers that live."""
+    using = conf.get().database
+    here = {task.definition.function: task.definition for task in registry.tasks if task.definition.cron}
+    served: set[str] = set()
+    for details in WorkerRecord.objects.using(using).filter(left_at=None).values_list("details", flat=True):
+        served.update(details.get("functions") or ())
+    elsewhere = FunctionRecord.objects.using(using).filter(kind="cron", pk__in=served - here.keys())
+    for record in elsewhere:
+        definition = _registered_cron(record)
+        if definition is not None:
+            here[record.function] = definition
+    return here
+
+
+def next_runs(
+    plan: CronPlan, *, since: datetime | None = None, until: datetime | None = None
+) -> list[datetime]:
+    """Return the next runs, at most ``NEXT_RUNS``, later than now and ``since`` and not after ``until``."""
+    moment = max(django_timezone.now(), since) if since is not None else django_timezone.now()
+    runs: list[datetime] = []
+    while len(runs) < NEXT_RUNS:
+        try:
+            moment = plan.schedule.next_after(moment)
+        except ScheduleExhausted:
+            break
+        # Two times of one zone compare by the clock's hands, which lie in a repeated hour.
+        if until is not None and moment.astimezone(UTC) > until:
+            break
+        runs.append(moment)
+    return runs
+
+
+def _last_runs(crons: Set[str], using: str) -> dict[str, LastRun]:
+    """Return the newest job of each row and of ``crons``, found by the index.
+
+    Three queries, and one more for each cron that no worker has ever registered.
+    """
+    newest = JobRecord.objects.using(using).order_by("-id").values("id")
+    of_rows = Schedule.objects.using(using).annotate(
+        newest=Subquery(newest.filter(schedule=OuterRef("name"))[:1])
+    )
+    ids = set(of_rows.values_list("newest", flat=True))
+    if crons:
+        of_crons = FunctionRecord.objects.using(using).filter(pk__in=list(crons))
+        found = of_crons.annotate(newest=Subquery(newest.filter(schedule=OuterRef("function"))[:1]))
+        pairs = dict(found.values_list("pk", "newest"))
+        for name in crons - pairs.keys():
+            pairs[name] = newest.filter(schedule=name).values_list("id", flat=True).first()
+        ids |= set(pairs.values())
+    jobs = JobRecord.objects.using(using).filter(pk__in=ids - {None})
+    return {
+        str(job.schedule): LastRun(job_id=job.id, status=job.status, created_at=job.created_at)
+        for job in jobs.only("id", "status", "created_at", "schedule")
+    }
+
+
+def _of_cron(
+    name: str, definition: TaskDefinition, row: Schedule | None, last: Mapping[str, LastRun]
+) -> ScheduleInfo:
+    plan = definition.cron
+    assert plan is not None
+    paused = row is not None and row.paused
+    return ScheduleInfo(
+        name=name,
+        function=name,
+        declared=True,
+        expression=plan.schedule.text,
+        timezone=plan.schedule.timezone,
+        missed_run_policy=plan.policy.value,
+        max_catch_up_seconds=plan.max_catch_up_seconds,
+        queue=definition.queue,
+        args=(),
+        kwargs={},
+        paused=paused,
+        is_known=True,
+        problem=None,
+        next_runs=() if paused else next_runs(plan),
+        last_run=last.get(name),
+        row=row,
+    )
+
+
+def _of_row(row: Schedule, definition: TaskDefinition | None, last: Mapping[str, LastRun]) -> ScheduleInfo:
+    problem, runs = None, []
+    try:
+        runs = [] if row.paused else next_runs(row.plan(), since=_starts(row), until=row.ends_at)
+        if not runs and not row.paused:
+            problem = "It has no run any more."
+        elif definition is None:
+            problem = "No worker knows its function, so its jobs wait."
+        else:
+            typed_call(definition, row.args, row.kwargs)
+    except (UpNextError, TypeError) as error:
+        problem = str(error)
+    own_queue = conf.get().default_queue if definition is None else definition.queue
+    return ScheduleInfo(
+        name=row.name,
+        function=row.function,
+        declared=False,
+        expression=row.expression,
+        timezone=row.timezone or django_timezone.get_default_timezone_name(),
+        missed_run_policy=row.missed_run_policy,
+        max_catch_up_seconds=row.max_catch_up_seconds,
+        queue=row.queue or own_queue,
+        args=row.args,
+        kwargs=row.kwargs,
+        paused=row.paused,
+        is_known=definition is not None,
+        problem=problem,
+        next_runs=runs,
+        last_run=last.get(row.name),
+        row=row,
+    )
+
+
+def _starts(row: Schedule) -> datetime | None:
+    # A run at that very moment is its own.
+    return None if row.starts_at is None else row.starts_at - timedelta(milliseconds=1)
+
+
+def _registered_cron(record: FunctionRecord) -> TaskDefinition | None:
+    """Return the definition that a worker registered, None if it makes no sense here."""
+    try:
+        cron = dict(record.definition.get("cron") or {})
+        plan = CronPlan.build(cron.pop("expression"), **cron)
+        return replace(stand_in(msgspec.json.encode(record.definition)), cron=plan)
+    except (KeyError, TypeError, ValueError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,181 @@
+"""The jobs of one tree, read with a fixed number of queries and without their big columns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from django.db.models import Q, QuerySet
+
+from upnext_django.models import AttemptRecord, JobRecord
+
+__all__ = ["MOST", "Segment", "Tree", "TreeJob", "read"]
+
+#: Jobs of one tree that are read at the most.
+MOST = 50_000
+# SQLite takes 999 parameters a statement in its oldest builds.
+_JOBS_WITH_SEGMENTS = 900
+_COLUMNS = (
+    "id",
+    "parent_id",
+    "function_name",
+    "status",
+    "created_at",
+    "run_at",
+    "started_at",
+    "completed_at",
+    "attempts",
+    "max_attempts",
+    "cache_hit",
+    "crashes",
+    "handbacks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One attempt on the scale: seconds since the epoch, ``ended`` None while it runs."""
+
+    outcome: str
+    started: float
+    ended: float | None
+
+
+@dataclass(slots=True)
+class TreeJob:
+    """A job in its tree. Times are seconds since the epoch, None while they are not known.
+
+    ``ready`` is when it could have started: its submit, or the delay's end. ``segments`` are its attempts.
+    """
+
+    id: str
+    parent_id: str | None
+    name: str
+    status: str
+    ready: float
+    started: float | None
+    completed: float | None
+    attempts: int
+    max_attempts: int
+    cache_hit: bool
+    segments: tuple[Segment, ...]
+
+    @property
+    def first_start(self) -> float | None:
+        """When its first attempt started."""
+        return self.segments[0].started if self.segments else self.started
+
+    @property
+    def ran_s(self) -> float | None:
+        """How long its newest attempt ran, None while it has not ended."""
+        if self.started is None or self.completed is None:
+            return None
+        return max(0.0, self.completed - self.started)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The root and its descendants by id, which is about the order of their submits.
+
+    ``truncated``: there are more than were read.
+    """
+
+    root_id: str
+    jobs: dict[str, TreeJob]
+    truncated: bool
+
+
+def read(
+    root_id: str, *, limit: int = MOST, using: str = "default", among: QuerySet[JobRecord] | None = None
+) -> Tree:
+    """Return the job ``root_id`` and its descendants, ``limit`` of them at most; two queries.
+
+    ``among`` are the jobs that count, None is all of the history.
+    """
+    # The condition on parent_id is that of the index.
+    whole = Q(pk=root_id) | Q(root_id=root_id, parent_id__isnull=False)
+    known = JobRecord.objects.all() if among is None else among
+    rows = known.using(using).filter(whole).order_by("id").values_list(*_COLUMNS)[: limit + 1]
+    jobs = {}
+    several = []
+    for row in rows:
+        job = _job(*row)
+        jobs[job.id] = job
+        if row[8] > 1 or row[11] or row[12]:
+            several.append(job.id)
+    truncated = len(jobs) > limit
+    if truncated:
+        jobs.popitem()
+    _add_segments(jobs, several[:_JOBS_WITH_SEGMENTS], using)
+    return Tree(root_id, jobs, truncated)
+
+
+def _job(
+    job_id: str,
+    parent_id: str | None,
+    name: str,
+    status: str,
+    created_at: datetime,
+    run_at: datetime | None,
+    started_at: datetime | None,
+    completed_at: datetime | None,
+    attempts: int,
+    max_attempts: int,
+    cache_hit: bool,
+    crashes: int,
+    handbacks: int,
+) -> TreeJob:
+    started = None if started_at is None else started_at.timestamp()
+    completed = None if completed_at is None else completed_at.timestamp()
+    # A retry moves run_at past the first start: then the job was ready when it was submitted.
+    first_run = attempts <= 1 and run_at is not None
+    ready = run_at.timestamp() if first_run and run_at is not None else created_at.timestamp()
+    segments: tuple[Segment, ...] = ()
+    if started is not None:
+        segments = (Segment(status if completed is not None else "active", started, completed),)
+    return TreeJob(
+        job_id,
+        parent_id,
+        name or job_id,
+        status,
+        ready,
+        started,
+        completed,
+        attempts,
+        max_attempts,
+        cache_hit,
+        segments,
+    )
+
+
+def _add_segments(jobs: dict[str, TreeJob], job_ids: list[str], using: str) -> None:
+    """Give the jobs that were claimed more than once a segment for each claim."""
+    if not job_ids:
+        return
+    rows = AttemptRecord.objects.using(using).filter(job_id__in=job_ids).order_by("job_id", "token")
+    by_job: defaultdict[str, list[Segment]] = defaultdict(list)
+    for job_id, outcome, started_at, ended_at in rows.values_list(
+        "job_id", "outcome", "started_at", "ended_at"
+    ):
+        if started_at is not None:
+            ended = None if ended_at is None else ended_at.timestamp()
+            by_job[job_id].append(Segment(outcome, started_at.timestamp(), ended))
+    for job_id, segments in by_job.items():
+        jobs[job_id].segments = tuple(segments)
+
+
+def spans(jobs: list[TreeJob], now: float) -> list[tuple[float, float]]:
+    """Return the spans in which one of ``jobs`` waited in its queue or ran; unordered."""
+    return list(chain.from_iterable(_spans(job, now) for job in jobs))
+
+
+def _spans(job: TreeJob, now: float) -> list[tuple[float, float]]:
+    start = job.first_start
+    if start is None:
+        end = job.completed if job.completed is not None else now
+        return [(job.ready, max(end, job.ready))] if job.ready <= now else []
+    found = [(min(job.ready, start), start)]
+    found += [(part.started, part.ended if part.ended is not None else now) for part in job.segments]
+    return found

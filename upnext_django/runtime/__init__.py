@@ -1,0 +1,1 @@
+"""The worker process: claim, run, settle; leases, deadlines, threads and shutdown. No Django here."""

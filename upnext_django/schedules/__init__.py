@@ -1,0 +1,1 @@
+"""Schedules that are rows, as a worker reads them."""
