@@ -22,6 +22,7 @@ from example_project.shop.models import Order, Product
 from example_project.shop.tasks import always_fails, flaky, flow
 from upnext_django import Future
 from upnext_django.connection import redis_url
+from upnext_django.core.lifecycle import TERMINAL
 from upnext_django.exceptions import RedisUnavailable
 
 __all__ = ["tell"]
@@ -100,12 +101,15 @@ def run_flow(children: list[Child]) -> None:
 
     def show_progress() -> bool:
         nonlocal shown
+        has_ended = history.has_ended(future.job_id)
         progress = history.progress(future.job_id)
-        # A line for each step that the flow itself reports, not for each of its jobs.
-        if shown is None or (shown.status, shown.message) != (progress.status, progress.message):
+        # A line for each step that the flow itself reports, not for each of its jobs; and the last one
+        # when all have ended, as the row of the flow may be final a moment before those below it.
+        is_new = shown is None or (shown.status, shown.message) != (progress.status, progress.message)
+        if has_ended or (is_new and progress.status not in TERMINAL):
             say(f"  {time.monotonic() - start:5.1f} s  {progress}")
             shown = progress
-        return history.has_ended(future.job_id)
+        return has_ended
 
     until(show_progress, "the end of the flow", children, seconds=_PROGRESS_S)
     expect("complete", future, "flow")

@@ -1,7 +1,10 @@
 """What the tasks under test tell the test, and the gates by which the test holds them.
 
 Both sides share a folder: a task appends lines to a file of it (one O_APPEND write, so that lines of
-several processes do not mix and a kill cuts none), and waits until a file appears.
+several processes do not mix), and waits until a file appears.
+
+A kill can cut a line all the same: between two pages of the file the kernel looks for it. So each line
+begins on its own and ends with a mark, and what has no mark was not said.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ __all__ = ["FOLDER", "Ledger", "Line", "note", "pass_gate", "pass_gate_sync", "s
 #: The environment variable that names the shared folder to a worker process.
 FOLDER = "UPNEXT_TEST_FOLDER"
 _LINES = "ledger"
+_END = "."
 _LOOK_S = 0.01
 
 
@@ -44,7 +48,8 @@ class Ledger:
     def lines(self, word: str | None = None) -> list[Line]:
         """Return what was said, in order; only ``word`` if it is given."""
         parts = (line.split() for line in self._path.read_text().splitlines())
-        told = [Line(said, job_id, int(attempt), int(pid)) for said, job_id, attempt, pid in parts]
+        whole = (part for part in parts if part[-1:] == [_END])
+        told = [Line(said, job_id, int(attempt), int(pid)) for said, job_id, attempt, pid, _ in whole]
         return [line for line in told if word in (None, line.word)]
 
     def count(self, word: str) -> int:
@@ -67,7 +72,7 @@ class Ledger:
 def note(word: str) -> None:
     """Say ``word``: the job is known from the context. In tasks only."""
     ctx = get_current_context()
-    line = f"{word} {ctx.job_id} {ctx.attempt} {os.getpid()}\n".encode()
+    line = f"\n{word} {ctx.job_id} {ctx.attempt} {os.getpid()} {_END}\n".encode()
     descriptor = os.open(_folder() / _LINES, os.O_WRONLY | os.O_APPEND)
     try:
         os.write(descriptor, line)
