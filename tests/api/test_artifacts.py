@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -94,6 +95,29 @@ def test_a_file_that_makes_no_sense_is_refused(
     found, problem = program.upload("/artifacts", job_id=job.id, file=a_file(), **fields)
 
     assert (found, [one["field"] for one in problem["errors"]]) == (status, [field])
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=", b"--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b"\r\n".join([b'--b\r\nContent-Disposition: form-data; name="n"\r\n\r\n1'] * 3),
+        ),
+    ],
+    ids=["no boundary", "an empty one", "too many fields"],
+)
+def test_a_form_that_cannot_be_read_is_refused(
+    program: Program, things: Lab, settings: Any, content_type: str, body: bytes
+):
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 2
+
+    status, problem = program.send("/artifacts", body + b"\r\n--b--\r\n", content_type)
+
+    assert (status, problem["type"]) == (400, "urn:upnext:problem:bad-request")
+    assert problem["detail"].startswith("The body cannot be read: ")
 
 
 def test_a_file_that_is_too_long_is_refused(program: Program, things: Lab, valkey_url: str, namespace: str):

@@ -7,8 +7,14 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied, RequestDataTooBig
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict, Field
@@ -16,9 +22,11 @@ from pydantic import ConfigDict, Field
 from upnext_django.exceptions import (
     ArgumentError,
     Backpressure,
+    BulkActionNotFound,
     DefinitionError,
     EncryptionError,
     IdempotencyKeyReused,
+    InvalidBulkMove,
     InvalidTransition,
     JobNotFound,
     NotForApi,
@@ -47,6 +55,7 @@ __all__ = [
 MEDIA_TYPE: Final = "application/problem+json"
 
 _NOT_FOUND = (
+    BulkActionNotFound,
     JobNotFound,
     ScheduleNotFound,
     SecretNotFound,
@@ -60,7 +69,8 @@ _REFUSALS: tuple[type[Exception], ...] = (
     ImproperlyConfigured,
     PermissionDenied,
     Http404,
-    RequestDataTooBig,
+    MultiPartParserError,
+    SuspiciousOperation,
     ValidationError,
     HttpError,
 )
@@ -139,7 +149,7 @@ def problem_of(error: Exception) -> ProblemError | None:
             return error
         case RedisUnavailable() | Backpressure() | ImproperlyConfigured() | EncryptionError():
             return ProblemError(503, str(error), retry_after=_AGAIN_S)
-        case InvalidTransition():
+        case InvalidTransition() | InvalidBulkMove():
             return ProblemError(409, str(error), state=error.current)
         case NotForApi():
             return ProblemError(403, str(error))
@@ -159,6 +169,8 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(404, str(error) or "There is nothing at this address.")
         case RequestDataTooBig():
             return ProblemError(413, "The body is longer than DATA_UPLOAD_MAX_MEMORY_SIZE allows.")
+        case MultiPartParserError() | SuspiciousOperation():
+            return ProblemError(400, f"The body cannot be read: {error}")
         case ValidationError():
             return _invalid(error.errors)
         case HttpError():
