@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone as django_timezone
 
 from upnext_django import conf
+from upnext_django.core.cron import Schedule as CronSchedule
 from upnext_django.core.definition import TaskDefinition
 from upnext_django.core.missed import CronPlan
 from upnext_django.core.stand_in import stand_in
@@ -24,6 +25,9 @@ __all__ = ["NEXT_RUNS", "LastRun", "ScheduleInfo", "declared_crons", "next_runs"
 
 #: How many runs to come are shown.
 NEXT_RUNS = 5
+_MOST_KEPT = 2_000
+#: When the next runs of a schedule were asked for, and what they are until the first of them has passed.
+_kept: dict[CronSchedule, tuple[datetime, Sequence[datetime]]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +66,22 @@ class ScheduleInfo:
     row: Schedule | None
 
 
-def timetable() -> list[ScheduleInfo]:
-    """Return all schedules: those declared in code first, each group by name; a fixed number of queries."""
+def timetable(name: str | None = None) -> list[ScheduleInfo]:
+    """Return all schedules: those declared in code first, each group by name; a fixed number of queries.
+
+    ``name`` leaves out those of any other name.
+    """
     using = conf.get().database
-    rows = {row.key: row for row in Schedule.objects.using(using)}
+    found = Schedule.objects.using(using)
     crons = declared_crons()
+    if name is not None:
+        # The row of one in code, which says whether it is paused, has its function's name.
+        found = found.filter(Q(name=name) | Q(declared=True, function=name))
+        crons = {function: cron for function, cron in crons.items() if function == name}
+    rows = {row.key: row for row in found}
     own = [row for row in rows.values() if not row.declared]
     known = known_definitions({row.function for row in own}, using=using)
-    last = _last_runs(crons.keys(), using)
+    last = _last_runs(crons.keys(), found, using)
     declared = [
         _of_cron(name, definition, rows.get(name), last) for name, definition in sorted(crons.items())
     ]
@@ -96,29 +108,43 @@ def next_runs(
     plan: CronPlan, *, since: datetime | None = None, until: datetime | None = None
 ) -> list[datetime]:
     """Return the next runs, at most ``NEXT_RUNS``, later than now and ``since`` and not after ``until``."""
-    moment = max(django_timezone.now(), since) if since is not None else django_timezone.now()
-    runs: list[datetime] = []
-    while len(runs) < NEXT_RUNS:
-        try:
-            moment = plan.schedule.next_after(moment)
-        except ScheduleExhausted:
-            break
-        # Two times of one zone compare by the clock's hands, which lie in a repeated hour.
-        if until is not None and moment.astimezone(UTC) > until:
-            break
-        runs.append(moment)
+    now = django_timezone.now()
+    schedule = plan.schedule
+    runs = _runs_from(schedule, now) if since is None or since <= now else _runs_after(schedule, since)
+    # Two times of one zone compare by the clock's hands, which lie in a repeated hour.
+    return [run for run in runs if until is None or run.astimezone(UTC) <= until]
+
+
+def _runs_from(schedule: CronSchedule, now: datetime) -> Sequence[datetime]:
+    """Return the next runs after ``now``. To find them takes half a millisecond: they are kept."""
+    asked, runs = _kept.get(schedule, (now, ()))
+    if runs and asked <= now < runs[0].astimezone(UTC):
+        return runs
+    runs = _runs_after(schedule, now)
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    _kept[schedule] = now, runs
     return runs
 
 
-def _last_runs(crons: Set[str], using: str) -> dict[str, LastRun]:
-    """Return the newest job of each row and of ``crons``, found by the index.
+def _runs_after(schedule: CronSchedule, moment: datetime) -> Sequence[datetime]:
+    runs: list[datetime] = []
+    while len(runs) < NEXT_RUNS:
+        try:
+            moment = schedule.next_after(moment)
+        except ScheduleExhausted:
+            break
+        runs.append(moment)
+    return tuple(runs)
+
+
+def _last_runs(crons: Set[str], rows: QuerySet[Schedule], using: str) -> dict[str, LastRun]:
+    """Return the newest job of each of ``rows`` and of ``crons``, found by the index.
 
     Three queries, and one more for each cron that no worker has ever registered.
     """
     newest = JobRecord.objects.using(using).order_by("-id").values("id")
-    of_rows = Schedule.objects.using(using).annotate(
-        newest=Subquery(newest.filter(schedule=OuterRef("name"))[:1])
-    )
+    of_rows = rows.annotate(newest=Subquery(newest.filter(schedule=OuterRef("name"))[:1]))
     ids = set(of_rows.values_list("newest", flat=True))
     if crons:
         of_crons = FunctionRecord.objects.using(using).filter(pk__in=list(crons))
