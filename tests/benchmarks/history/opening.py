@@ -1,7 +1,7 @@
 """One database, in a process of its own: fill it, open every page, write what that took as JSON.
 
-The environment says where: ``UPNEXT_EXAMPLE_DATABASE`` and ``UPNEXT_REDIS_URL``. One that has as many jobs
-already is not filled again.
+``--of`` is whose pages: ``admin`` or ``api``. The environment says where: ``UPNEXT_EXAMPLE_DATABASE`` and
+``UPNEXT_REDIS_URL``. A database that has as many jobs already is not filled again.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import argparse
 import json
 import os
 import sys
+from importlib import import_module
 
 import django
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.admin.opening", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.history.opening", description=__doc__)
+    parser.add_argument("--of", choices=("admin", "api"), required=True)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--tree", type=int, default=10_000, help="how many of them are in the newest tree")
     parser.add_argument("--rounds", type=int, default=5)
@@ -25,12 +27,16 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
     os.environ["UPNEXT_EXAMPLE_DEBUG"] = "0"
     django.setup()
-    # Its models want Django first.
-    from tests.benchmarks.admin import measuring
+    # Their models want Django first.
+    from tests.benchmarks.history import filling, measuring
 
-    seeded_s = measuring.fill(options.jobs, options.tree)
-    measuring.fill_redis()
-    pages = measuring.opened(options.rounds, only=options.only, slow_ms=options.slow)
+    visits = import_module(f"tests.benchmarks.{options.of}.visits")
+    seeded_s = filling.fill(options.jobs, options.tree)
+    filling.fill_redis()
+    client = visits.client()
+    pages = measuring.opened(
+        client, visits.visits(client), options.rounds, only=options.only, slow_ms=options.slow
+    )
     json.dump({"seeded_s": round(seeded_s), "pages": pages}, sys.stdout)
 
 
