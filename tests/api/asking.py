@@ -36,6 +36,10 @@ class Program:
     def upload(self, path: str, **fields: Any) -> tuple[int, Any]:
         return _told(self._client.post(f"/api/v1{path}", fields))
 
+    def send(self, path: str, body: bytes, content_type: str) -> tuple[int, Any]:
+        """Post a body as it is."""
+        return _told(self._client.post(f"/api/v1{path}", body, content_type=content_type))
+
     def raw(self, path: str) -> Any:
         """Return the whole answer of a GET."""
         return self._client.get(f"/api/v1{path}")

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied, RequestDataTooBig
+from django.core.exceptions import (
+    BadRequest,
+    ImproperlyConfigured,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+)
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from pydantic import ConfigDict, Field
@@ -60,7 +68,9 @@ _REFUSALS: tuple[type[Exception], ...] = (
     ImproperlyConfigured,
     PermissionDenied,
     Http404,
-    RequestDataTooBig,
+    BadRequest,
+    MultiPartParserError,
+    SuspiciousOperation,
     ValidationError,
     HttpError,
 )
@@ -159,6 +169,10 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(404, str(error) or "There is nothing at this address.")
         case RequestDataTooBig():
             return ProblemError(413, "The body is longer than DATA_UPLOAD_MAX_MEMORY_SIZE allows.")
+        case TooManyFieldsSent():
+            return ProblemError(422, "There are more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS allows.")
+        case BadRequest() | MultiPartParserError() | SuspiciousOperation():
+            return ProblemError(400, f"The request cannot be read. {error}".strip())
         case ValidationError():
             return _invalid(error.errors)
         case HttpError():
