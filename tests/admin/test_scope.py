@@ -39,6 +39,13 @@ from upnext_django.operations.scope import scoped
 pytestmark = pytest.mark.django_db
 
 OURS, THEIRS = "blue.tasks.pay", "red.tasks.refund"
+OF_A_SCHEDULE = {
+    "name": "blue nightly",
+    "expression": "0 0 * * *",
+    "args": "[]",
+    "kwargs": "{}",
+    "missed_run_policy": "latest_only",
+}
 
 
 def only_the_blue_queue(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -325,17 +332,23 @@ def test_secrets_of_others_have_no_page(admin_client: Client):
 
 
 @pytest.mark.usefixtures("whole_rule")
+def test_a_schedule_keeps_to_the_queue_of_its_function(admin_client: Client):
+    a_function(OURS, queue="blue")
+    given = {**OF_A_SCHEDULE, "function": OURS, "queue": "red"}
+
+    response = admin_client.post(reverse("admin:upnext_schedule_add"), given)
+
+    assert response.status_code == 200
+    errors = response.context["adminform"].form.errors
+    assert errors["queue"] == ["Leave it empty, for the function's own queue."]
+    assert not Schedule.objects.exists()
+
+
+@pytest.mark.usefixtures("whole_rule")
 def test_a_schedule_is_of_a_function_that_is_seen(admin_client: Client):
     a_function(OURS, queue="blue")
     a_function(THEIRS, queue="red")
-    given = {
-        "name": "blue nightly",
-        "function": THEIRS,
-        "expression": "0 0 * * *",
-        "args": "[]",
-        "kwargs": "{}",
-        "missed_run_policy": "latest_only",
-    }
+    given = {**OF_A_SCHEDULE, "function": THEIRS}
 
     response = admin_client.post(reverse("admin:upnext_schedule_add"), given)
 

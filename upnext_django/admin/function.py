@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
@@ -22,11 +22,12 @@ from upnext_django.admin.display import as_json, seconds, time_column, visible
 from upnext_django.admin.function_options import in_words
 from upnext_django.admin.function_pages import FunctionPages
 from upnext_django.admin.readonly import ReadOnlyAdmin
-from upnext_django.models import FunctionRecord, JobRecord, WorkerRecord
-from upnext_django.operations import live, stats
+from upnext_django.models import FunctionRecord, JobRecord
+from upnext_django.operations import stats
+from upnext_django.operations.function_part import visible_standings
 from upnext_django.operations.live import FunctionStanding
 from upnext_django.operations.looking import look
-from upnext_django.operations.scope import narrows, scoped, visible_statistics
+from upnext_django.operations.scope import scoped, visible_statistics
 from upnext_django.operations.stats import Counts, Window
 
 __all__ = ["FunctionRecordAdmin"]
@@ -60,7 +61,7 @@ class _FunctionList(ChangeList):
         among = visible_statistics(request)
         self.is_uncounted = among is None
         counts = {} if among is None else stats.by_function(Window.DAY, among=among)
-        standings, self.away = look(lambda: _standings(request, [row.pk for row in rows]))
+        standings, self.away = look(lambda: visible_standings(request, [row.pk for row in rows]))
         for row in rows:
             counted = None if self.is_uncounted else counts.get(row.pk) or Counts()
             row.facts = _Facts(counted, (standings or {}).get(row.pk))
@@ -120,7 +121,7 @@ class FunctionRecordAdmin(ReadOnlyAdmin):
 
     def _page(self, request: HttpRequest, function: FunctionRecord) -> dict[str, Any]:
         """Return what stands above the row's own fields."""
-        standing, away = look(lambda: _standings(request, [function.pk])[function.pk])
+        standing, away = look(lambda: visible_standings(request, [function.pk])[function.pk])
         among = visible_statistics(request)
         points = [] if among is None else stats.series(Window.DAY, function=function.pk, among=among)
         pages = FunctionPages(self)
@@ -218,15 +219,3 @@ class FunctionRecordAdmin(ReadOnlyAdmin):
 def _facts(function: FunctionRecord) -> _Facts:
     facts = getattr(function, "facts", None)
     return facts if isinstance(facts, _Facts) else _Facts(Counts(), None)
-
-
-def _standings(request: HttpRequest, names: Sequence[str]) -> dict[str, FunctionStanding]:
-    """Return how functions stand, with the workers that the user may see."""
-    found = live.standings(names)
-    if not narrows(request, WorkerRecord):
-        return found
-    workers = set(scoped(request, WorkerRecord.objects.all()).values_list("pk", flat=True))
-    return {
-        name: replace(one, workers=[worker for worker in one.workers if worker in workers])
-        for name, one in found.items()
-    }

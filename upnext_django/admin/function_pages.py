@@ -19,10 +19,11 @@ from upnext_django.admin.run_form import RunForm
 from upnext_django.exceptions import UpNextError
 from upnext_django.models import FunctionRecord, JobRecord
 from upnext_django.operations import control
+from upnext_django.operations.function_part import may_choose_queue
 from upnext_django.operations.masked import hides
 from upnext_django.operations.parameters import Parameter, facts_of, parameters_of, values_of
 from upnext_django.operations.run_now import queues_for, run_now
-from upnext_django.operations.scope import is_bounded, scoped
+from upnext_django.operations.scope import scoped
 
 if TYPE_CHECKING:
     from upnext_django.admin.function import FunctionRecordAdmin
@@ -72,8 +73,7 @@ class FunctionPages:
         form = RunForm(
             request.POST if request.method == "POST" else None,
             parameters=parameters,
-            # Another queue may be somebody else's.
-            queues=queues_for(facts)[: 1 if is_bounded(request) else None],
+            queues=queues_for(facts)[: None if may_choose_queue(request) else 1],
             known=known,
             masked=masked,
         )

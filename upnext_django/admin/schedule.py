@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from upnext_django.admin.page import PageAdmin
 from upnext_django.exceptions import UpNextError
-from upnext_django.models import FunctionRecord, Schedule
+from upnext_django.models import Schedule
 from upnext_django.operations import schedules
-from upnext_django.operations.scope import narrows, scoped, visible_functions
+from upnext_django.operations.function_part import known_functions, may_choose_queue
+from upnext_django.operations.scope import scoped
 from upnext_django.operations.timetable import next_runs
 
 __all__ = ["ScheduleAdmin"]
@@ -34,6 +35,8 @@ class ScheduleForm(_ModelForm):
 
     #: Functions that the user may see, None for all.
     functions: frozenset[str] | None = None
+    #: Whether jobs may go to another queue than the function's own.
+    may_choose_queue = True
 
     seen_revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
@@ -77,6 +80,13 @@ class ScheduleForm(_ModelForm):
             )
         return function
 
+    def clean_queue(self) -> str:
+        """Refuse another queue to a user who may see a part of the jobs: it may be somebody else's."""
+        queue: str = self.cleaned_data["queue"]
+        if queue and queue != self.instance.queue and not self.may_choose_queue:
+            raise forms.ValidationError(_("Leave it empty, for the function's own queue."), code="unseen")
+        return queue
+
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         if self.instance.pk is not None and not self.errors:
@@ -114,7 +124,8 @@ class ScheduleAdmin(PageAdmin):
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, *args, **kwargs)
         # Made anew for each request, so that it may know whose it is.
-        form.functions = visible_functions(request) if narrows(request, FunctionRecord) else None
+        form.functions = known_functions(request)
+        form.may_choose_queue = may_choose_queue(request)
         return form
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:

@@ -17,12 +17,16 @@ from upnext_django.api.idempotency import turn_of
 from upnext_django.api.job_shapes import JobRef
 from upnext_django.api.paging import Cursor, Limit, page
 from upnext_django.api.params import Arguments, Body, IdempotencyKey, InPath, KeywordArguments, Name
+from upnext_django.api.problems import ProblemError
 from upnext_django.api.statistics import Numbers
 from upnext_django.api.visible import all_rows
+from upnext_django.exceptions import UnknownTask
 from upnext_django.models import FunctionRecord
-from upnext_django.operations import control, live, remote, stats
+from upnext_django.operations import control, remote, stats
+from upnext_django.operations.function_part import known_functions, may_choose_queue, visible_standings
 from upnext_django.operations.live import FunctionStanding
 from upnext_django.operations.looking import look
+from upnext_django.operations.scope import visible_statistics
 from upnext_django.operations.stats import Counts, Window
 
 __all__ = ["Switched", "router"]
@@ -43,7 +47,10 @@ class FunctionOut(Schema):
     workers: list[str] | None = Field(
         default=None, description="Workers that know it and take work; null while Redis is away."
     )
-    last_day: Numbers = Field(description="What it did in the last 24 hours.")
+    last_day: Numbers | None = Field(
+        default=None,
+        description="What it did in the last 24 hours; null for callers who may see a part of its jobs.",
+    )
 
 
 class FunctionDetail(FunctionOut):
@@ -87,8 +94,9 @@ class Submit(Body):
 def list_functions(request: HttpRequest, cursor: Cursor = None, limit: Limit = 50) -> FunctionPage:
     """List the functions that workers have registered, by name."""
     rows, following = page(all_rows(request, FunctionRecord), cursor, limit, ascending=True)
-    counts = stats.by_function(Window.DAY)
-    standings, _ = look(lambda: live.standings([row.pk for row in rows]))
+    among = visible_statistics(request)
+    counts = None if among is None else stats.by_function(Window.DAY, among=among)
+    standings, _ = look(lambda: visible_standings(request, [row.pk for row in rows]))
     items = [FunctionOut(**_told(row, counts, standings)) for row in rows]
     return FunctionPage(items=items, next=following)
 
@@ -104,8 +112,10 @@ def list_functions(request: HttpRequest, cursor: Cursor = None, limit: Limit = 5
 def get_function(request: HttpRequest, name: InPath) -> FunctionDetail:
     """Show a function with its options."""
     row = _row(request, name)
-    counts = {row.pk: stats.total(stats.series(Window.DAY, function=row.pk))}
-    standings, _ = look(lambda: live.standings([row.pk]))
+    among = visible_statistics(request)
+    points = None if among is None else stats.series(Window.DAY, function=row.pk, among=among)
+    counts = None if points is None else {row.pk: stats.total(points)}
+    standings, _ = look(lambda: visible_standings(request, [row.pk]))
     return FunctionDetail(**_told(row, counts, standings), definition=row.definition)
 
 
@@ -149,8 +159,14 @@ def submit_job(
 ) -> JobRef:
     """Submit a job of a function that is declared with `api=True`.
 
-    It is sent when this answers. Any other function is refused with 403.
+    It is sent when this answers. Any other function is refused with 403, and so is another queue than the
+    function's own for callers who may see a part of the jobs.
     """
+    known = known_functions(request)
+    if known is not None and name not in known:
+        raise UnknownTask(f"No worker has registered a function {name!r}.")
+    if body.queue is not None and not may_choose_queue(request):
+        raise ProblemError(403, "body.queue: you may see a part of the jobs; leave it to the function.")
     by = caller(request).actor
     with turn_of(request, idempotency_key) as turn, calling():
         made = turn.jobs or turn.done([remote.submit(name, by=by, turn=turn, **body.model_dump())])
@@ -167,7 +183,7 @@ def _row(request: HttpRequest, name: str) -> FunctionRecord:
 
 def _told(
     row: FunctionRecord,
-    counts: Mapping[str, Counts],
+    counts: Mapping[str, Counts] | None,
     standings: Mapping[str, FunctionStanding] | None,
 ) -> dict[str, Any]:
     standing = None if standings is None else standings[row.pk]
@@ -180,5 +196,5 @@ def _told(
         "api": bool(row.definition.get("api")),
         "paused": None if standing is None else standing.paused,
         "workers": None if standing is None else list(standing.workers),
-        "last_day": Numbers.of(counts.get(row.pk) or Counts()),
+        "last_day": None if counts is None else Numbers.of(counts.get(row.pk) or Counts()),
     }

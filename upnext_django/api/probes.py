@@ -13,6 +13,7 @@ from upnext_django.api.problems import ProblemError
 from upnext_django.operations.health.finding import State
 from upnext_django.operations.health.readiness import is_ready, readiness
 from upnext_django.operations.metrics import exposition
+from upnext_django.operations.scope import is_part
 
 __all__ = ["router"]
 
@@ -112,6 +113,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Give the metrics, read now.
 
     What is away is left out, and `upnext_redis_up` or `upnext_database_up` is 0. With "metrics" in
-    `UPNEXT["API_OPEN"]` anybody may ask. Without the package prometheus_client it is a 503.
+    `UPNEXT["API_OPEN"]` anybody may ask. Without the package prometheus_client it is a 503. They count all
+    jobs: whoever may see a part of them is refused with 403.
     """
+    if request.auth != "anybody" and is_part(request):  # type: ignore[attr-defined]
+        raise ProblemError(403, "You may see a part of the jobs, and the metrics count all of them.")
     return HttpResponse(exposition.text(), content_type=exposition.CONTENT_TYPE)

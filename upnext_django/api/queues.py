@@ -11,12 +11,16 @@ from upnext_django.api.endpoint import endpoint
 from upnext_django.api.functions import Switched
 from upnext_django.api.job_shapes import Waiting
 from upnext_django.api.params import InPath
+from upnext_django.api.problems import ProblemError
 from upnext_django.operations import control, live
 from upnext_django.operations.live import QueuePicture
+from upnext_django.operations.queue_part import PartOfQueue, may_pause, visible_queues
 
 __all__ = ["router"]
 
 router = Router(tags=["queues"])
+
+_OF_ALL = "Null for callers who may see a part of the jobs: it counts all of the queue."
 
 
 class LinesWaiting(Waiting):
@@ -49,15 +53,20 @@ class QueueOut(Schema):
     name: str
     paused: bool
     waiting: int
-    lanes: Lanes
-    suspects: int = Field(description="Jobs that run alone, since their workers died with them.")
     running: int
-    scheduled: int = Field(description="Delayed jobs.")
-    retrying: int
-    dead: int = Field(description="Open dead letters.")
-    events: int = Field(description="Moves that wait for the mirror.")
     oldest_s: float | None = Field(default=None, description="How long its first job has waited.")
     truncated: bool = Field(description="There is more in it than was counted.")
+    is_shared: bool = Field(
+        description="It has functions that the caller may not see: only jobs of the others are counted."
+    )
+    lanes: Lanes | None = Field(default=None, description=_OF_ALL)
+    suspects: int | None = Field(
+        default=None, description=f"Jobs that run alone, since their workers died with them. {_OF_ALL}"
+    )
+    scheduled: int | None = Field(default=None, description=f"Delayed jobs. {_OF_ALL}")
+    retrying: int | None = Field(default=None, description=_OF_ALL)
+    dead: int | None = Field(default=None, description=f"Open dead letters. {_OF_ALL}")
+    events: int | None = Field(default=None, description=f"Moves that wait for the mirror. {_OF_ALL}")
     functions: list[QueueFunction]
 
 
@@ -70,13 +79,13 @@ class QueuesOut(Schema):
 @endpoint(router, "GET", "/queues", needs="view_queue", answer=QueuesOut, refuses=(503,))
 def list_queues(request: HttpRequest) -> QueuesOut:
     """List all queues with what waits and runs in them."""
-    return QueuesOut(items=[_told(one) for one in live.queues()])
+    return QueuesOut(items=[_told(one) for one in visible_queues(request, live.queues())])
 
 
 @endpoint(router, "GET", "/queues/{name}", needs="view_queue", answer=QueueOut, refuses=(404, 503))
 def get_queue(request: HttpRequest, name: InPath) -> QueueOut:
     """Show one queue: each function in it, how many wait, and why."""
-    for one in live.queues():
+    for one in visible_queues(request, live.queues()):
         if one.name == name:
             return _told(one)
     raise Http404(f"There is no queue {name!r}.")
@@ -84,30 +93,42 @@ def get_queue(request: HttpRequest, name: InPath) -> QueueOut:
 
 @endpoint(router, "POST", "/queues/{name}/pause", needs="pause_queue", answer=Switched, refuses=(404, 503))
 def pause_queue(request: HttpRequest, name: InPath) -> Switched:
-    """Let no job of a queue begin. What waits stays, what runs goes on."""
+    """Let no job of a queue begin. What waits stays, what runs goes on.
+
+    A queue with functions that the caller may not see is refused with 403: it would hold them up too.
+    """
+    _refuse_shared(request, name)
     return Switched(changed=control.pause_queue(name, by=caller(request).actor))
 
 
 @endpoint(router, "POST", "/queues/{name}/resume", needs="pause_queue", answer=Switched, refuses=(404, 503))
 def resume_queue(request: HttpRequest, name: InPath) -> Switched:
-    """Let the jobs of a queue begin again."""
+    """Let the jobs of a queue begin again; refused as a pause is."""
+    _refuse_shared(request, name)
     return Switched(changed=control.resume_queue(name, by=caller(request).actor))
 
 
-def _told(queue: QueuePicture) -> QueueOut:
+def _refuse_shared(request: HttpRequest, name: str) -> None:
+    if not may_pause(request, name):
+        raise ProblemError(403, f"The queue {name!r} is not yours alone: it would hold up jobs of others.")
+
+
+def _told(queue: QueuePicture | PartOfQueue) -> QueueOut:
+    lanes = queue.lanes
     return QueueOut(
         name=queue.name,
         paused=queue.paused,
         waiting=queue.waiting,
-        lanes=Lanes(above=queue.lanes["0"], normal=queue.lanes["1"], below=queue.lanes["2"]),
-        suspects=queue.suspects,
         running=queue.running,
+        oldest_s=queue.oldest_s,
+        truncated=queue.truncated,
+        is_shared=queue.is_shared,
+        lanes=None if lanes is None else Lanes(above=lanes["0"], normal=lanes["1"], below=lanes["2"]),
+        suspects=queue.suspects,
         scheduled=queue.scheduled,
         retrying=queue.retrying,
         dead=queue.dead,
         events=queue.events,
-        oldest_s=queue.oldest_s,
-        truncated=queue.truncated,
         functions=[
             QueueFunction(
                 function=one.function,

@@ -25,6 +25,7 @@ from upnext_django.core.missed import MissedRunPolicy
 from upnext_django.exceptions import ScheduleNotFound, UnknownTask
 from upnext_django.models import Schedule
 from upnext_django.operations import schedules
+from upnext_django.operations.function_part import known_functions, may_choose_queue
 from upnext_django.operations.schedules import ScheduleFields
 from upnext_django.operations.timetable import ScheduleInfo, timetable
 
@@ -161,6 +162,7 @@ def list_schedules(request: HttpRequest) -> SchedulesOut:
 )
 def add_schedule(request: HttpRequest, body: NewSchedule) -> ScheduleOut:
     """Add a schedule. Workers follow it at once, or within a minute if Redis is away."""
+    _refuse_of_others(request, body)
     with _checking():
         row = schedules.add(by=caller(request).actor, **body.given())
     return _one(request, row.name)
@@ -231,6 +233,7 @@ def get_schedule(request: HttpRequest, name: InPath) -> ScheduleOut:
 def change_schedule(request: HttpRequest, name: InPath, body: ScheduleChange) -> ScheduleOut:
     """Change a schedule that is a row; one declared in code is refused with 409."""
     _refuse_declared(request, name)
+    _refuse_of_others(request, body)
     with _checking():
         row = schedules.change(name, by=caller(request).actor, revision=body.revision, **body.given())
     return _one(request, row.name)
@@ -285,6 +288,15 @@ def _refuse_declared(request: HttpRequest, name: str) -> None:
     _visible(request, name)
     if any(one.declared and one.name == name for one in timetable()):
         raise ProblemError(409, f"{name} is declared in code, and changed there.", state="declared")
+
+
+def _refuse_of_others(request: HttpRequest, body: _Fields) -> None:
+    """Refuse functions that the caller may not see, and queues that may be somebody else's."""
+    known = known_functions(request)
+    if body.function is not None and known is not None and body.function not in known:
+        raise wrong("body.function", f"nobody knows a function {body.function!r}")
+    if body.queue and not may_choose_queue(request):
+        raise ProblemError(403, "body.queue: you may see a part of the jobs; leave it to the function.")
 
 
 def _one(request: HttpRequest, name: str) -> ScheduleOut:

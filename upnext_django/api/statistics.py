@@ -12,8 +12,10 @@ from pydantic import Field
 
 from upnext_django.api.endpoint import endpoint
 from upnext_django.api.params import Name
+from upnext_django.api.problems import ProblemError
 from upnext_django.operations import stats
-from upnext_django.operations.stats import Counts, Window
+from upnext_django.operations.scope import visible_statistics
+from upnext_django.operations.stats import Counts, Point, Window
 
 __all__ = ["Numbers", "Span", "router"]
 
@@ -93,8 +95,11 @@ _Queue = Annotated[Name | None, Field(description="The name of a queue; all of t
 def get_stats(
     request: HttpRequest, window: _Window = Span.DAY, function: _Function = None, queue: _Queue = None
 ) -> StatsOut:
-    """Count the jobs that ended in the last hour, day or week."""
-    points = stats.series(window.window, function=function, queue=queue)
+    """Count the jobs that ended in the last hour, day or week.
+
+    Whoever may see a part of the jobs is refused with 403 unless the project says which counts are his.
+    """
+    points = _points(request, window, function, queue)
     return StatsOut(window=window, since=points[0].start, numbers=Numbers.of(stats.total(points)))
 
 
@@ -102,10 +107,21 @@ def get_stats(
 def get_trends(
     request: HttpRequest, window: _Window = Span.DAY, function: _Function = None, queue: _Queue = None
 ) -> TrendsOut:
-    """Count the jobs that ended in each piece of the last hour, day or week."""
-    points = stats.series(window.window, function=function, queue=queue)
+    """Count the jobs that ended in each piece of the last hour, day or week; refused as the stats are."""
+    points = _points(request, window, function, queue)
     return TrendsOut(
         window=window,
         piece_s=window.window.piece_s,
         points=[TrendPoint(start=point.start, numbers=Numbers.of(point.counts)) for point in points],
     )
+
+
+def _points(request: HttpRequest, span: Span, function: str | None, queue: str | None) -> list[Point]:
+    among = visible_statistics(request)
+    if among is None:
+        raise ProblemError(
+            403,
+            "You may see a part of the jobs, and these numbers count all of them. The project's "
+            "ADMIN_QUERYSET has to narrow StatRecord too.",
+        )
+    return stats.series(span.window, function=function, queue=queue, among=among)

@@ -78,6 +78,11 @@ class QueuePicture:
     def waiting(self) -> int:
         return sum(self.lanes.values()) + self.suspects
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether it was told without functions of others; see queue_part.PartOfQueue."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPicture:
