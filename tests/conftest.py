@@ -17,6 +17,7 @@ from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django.plugin import DjangoDbBlocker
 
+from example_project.shop.models import Order
 from tests.databases import delete_history, history, postgres_history, sqlite_history
 from tests.leaks import delete_namespace, undeclared_keys
 from tests.postgres import fresh_database
@@ -99,6 +100,7 @@ def committed(test_database: None, django_db_blocker: DjangoDbBlocker) -> Iterat
     yield
     with django_db_blocker.unblock():
         delete_history("default")
+        Order.objects.all().delete()
         User.objects.all().delete()
 
 

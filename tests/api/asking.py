@@ -37,7 +37,7 @@ class Program:
         return _told(self._client.post(f"/api/v1{path}", fields))
 
     def send(self, path: str, body: bytes, content_type: str) -> tuple[int, Any]:
-        """Post a body as it is."""
+        """Post bytes as they are."""
         return _told(self._client.post(f"/api/v1{path}", body, content_type=content_type))
 
     def raw(self, path: str) -> Any:

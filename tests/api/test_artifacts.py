@@ -120,6 +120,7 @@ def test_a_form_that_cannot_be_read_is_refused(
     by_session = client.post("/api/v1/artifacts", body, content_type)
 
     assert (status, problem["title"]) == (400, "Bad Request")
+    assert problem["detail"].startswith("The body cannot be read: ")
     assert by_session.status_code == 400
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from tests.admin.rows import a_function, a_job, job_id
 from tests.api.asking import Program
 from upnext_django.declare.registry import registry
-from upnext_django.models import ArtifactRecord, DeadLetterRecord, Schedule, StatRecord
+from upnext_django.models import ArtifactRecord, BulkAction, DeadLetterRecord, Schedule, StatRecord
 from upnext_django.models.token import SCOPES
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +29,7 @@ LISTS = {
     "/dlq": {},
     "/schedules": {},
     "/artifacts": {},
+    "/bulk-actions": {},
 }
 
 
@@ -53,6 +54,7 @@ def fill(first: int, last: int) -> None:
         DeadLetterRecord.objects.create(
             job_id=job.pk, function=function, queue="shop", failed_at=now, attempts=1, crashes=0
         )
+        BulkAction.objects.create(verb="cancel", until=now, asked_at=now)
         ArtifactRecord.objects.create(
             id=job_id(1_000_000 + number),
             job_id=job.pk,

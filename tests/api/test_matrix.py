@@ -17,7 +17,7 @@ from django.test import Client
 from tests.api.reference import schema
 from tests.broker.lab import FUNCTION, QUEUE, Lab
 from upnext_django.connection import get_broker
-from upnext_django.models import ApiToken, ArtifactRecord, DeadLetterRecord
+from upnext_django.models import ApiToken, ArtifactRecord, BulkAction, DeadLetterRecord
 from upnext_django.models.token import SCOPES
 
 Person = Callable[..., User]
@@ -31,7 +31,14 @@ _BODIES: dict[str, Any] = {
     "add_schedule": {"name": "new", "function": FUNCTION, "expression": "@daily"},
     "change_schedule": {"expression": "@daily"},
     "put_secret": {"value": "x"},
+    "retry_jobs": {"queue": QUEUE},
+    "cancel_jobs": {"queue": QUEUE},
+    "delete_jobs": {"queue": QUEUE},
+    "replay_all_dead_letters": {"queue": QUEUE},
+    "discard_all_dead_letters": {"queue": QUEUE},
 }
+#: What an operation needs beside what the schema says: the permission for what the action in hand does.
+_BESIDE = dict.fromkeys(("stop_bulk_action", "resume_bulk_action"), ("view_jobrecord", "cancel_job"))
 #: Known by everybody, as probes have no token.
 _PUBLIC = {"health"}
 #: Refused by a rule of their own: no function here is declared with ``api=True``.
@@ -51,6 +58,7 @@ class Call:
         for name, value in {
             "{job_id}": letter,
             "{worker_id}": "w1",
+            "{action_id}": BulkAction.objects.order_by("pk")[0].pk,
             "{artifact_id}": ArtifactRecord.objects.order_by("pk")[0].pk,
             "{name}": {"schedules": "nightly", "queues": QUEUE, "secrets": "stripe_key"}.get(
                 path.split("/")[3], FUNCTION
@@ -175,8 +183,11 @@ def test_each_permission_is_needed_and_enough(things: Lab, person: Person):
 
     user.user_permissions.clear()
     assert everything() == before
+    # Who asked for an action is the only one to take it up.
+    BulkAction.objects.update(user_id=str(user.pk))
     for call in calls():
-        user.user_permissions.set([every[name] for name in call.permissions])
+        needed = [*call.permissions, *_BESIDE.get(call.name, ())]
+        user.user_permissions.set([every[name] for name in needed])
         if call.name not in _CLOSED:
             assert call.by(client) not in (401, 403), call.name
 

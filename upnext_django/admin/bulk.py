@@ -21,6 +21,7 @@ from upnext_django.admin.display import seconds, time_column, visible
 from upnext_django.admin.readonly import ReadOnlyAdmin
 from upnext_django.models import BulkAction, BulkStatus
 from upnext_django.operations.bulk import begin
+from upnext_django.operations.bulk.actor import may_act, may_take_up
 from upnext_django.operations.bulk.verb import VERBS, BulkVerb
 from upnext_django.operations.looking import look
 
@@ -103,7 +104,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             silent_s=_silent_s(action),
             served=served,
             away=away,
-            stop_url=self._url("stop", action) if action.is_open and _may(request, action) else None,
+            stop_url=self._url("stop", action) if action.is_open and may_act(request.user, action) else None,
             go_on_url=self._url("go_on", action) if _may_go_on(request, action) else None,
             history_url=self._url("history", action),
         )
@@ -121,7 +122,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         action = self._action(request, unquote(object_id))
-        if not _may(request, action):
+        if not may_act(request.user, action):
             raise PermissionDenied
 
         def stop() -> str:
@@ -137,7 +138,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         action = self._action(request, unquote(object_id))
-        if not (_may(request, action) and _is_whose(request, action)):
+        if not may_take_up(request.user, action):
             raise PermissionDenied
 
         def go_on() -> str:
@@ -183,19 +184,9 @@ class BulkActionAdmin(ReadOnlyAdmin):
         return self.url(f"upnext_bulkaction_{name}", action.pk)
 
 
-def _may(request: HttpRequest, action: BulkAction) -> bool:
-    """Return whether the user may do to one row what it does to many."""
-    return all(map(request.user.has_perm, VERBS[BulkVerb(action.verb)].permissions))
-
-
-def _is_whose(request: HttpRequest, action: BulkAction) -> bool:
-    """Return whether the rights that it goes on with are the user's own."""
-    return bool(getattr(request.user, "is_superuser", False)) or action.user_id == str(request.user.pk)
-
-
 def _may_go_on(request: HttpRequest, action: BulkAction) -> bool:
     can = action.status in (BulkStatus.STOPPED, BulkStatus.FAILED)
-    return can and _may(request, action) and _is_whose(request, action)
+    return can and may_take_up(request.user, action)
 
 
 def _percent(action: BulkAction) -> int | None:

@@ -9,6 +9,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from upnext_django.api import (
     artifacts,
+    bulk_actions,
     dead_letters,
     documentation,
     events,
@@ -54,6 +55,7 @@ for part in (
     queues,
     workers,
     dead_letters,
+    bulk_actions,
     schedules,
     artifacts,
     secrets,

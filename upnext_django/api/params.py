@@ -15,6 +15,7 @@ __all__ = [
     "IdempotencyKey",
     "InPath",
     "JobIdInPath",
+    "KeyInPath",
     "KeywordArguments",
     "Moment",
     "Name",
@@ -44,6 +45,8 @@ def _text(value: object) -> object:
 Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_within)]
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=_PLAIN)]
 InPath = Annotated[str, Path(max_length=255, pattern=_PLAIN)]
+#: The key of a row that the database numbers.
+KeyInPath = Annotated[int, Path(ge=1, lt=2**63)]
 JobIdInPath = Annotated[
     str, Path(max_length=255, pattern=_PLAIN, description="Its id, or the one that its user gave it.")
 ]

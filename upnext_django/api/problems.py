@@ -24,9 +24,11 @@ from pydantic import ConfigDict, Field
 from upnext_django.exceptions import (
     ArgumentError,
     Backpressure,
+    BulkActionNotFound,
     DefinitionError,
     EncryptionError,
     IdempotencyKeyReused,
+    InvalidBulkMove,
     InvalidTransition,
     JobNotFound,
     NotForApi,
@@ -55,6 +57,7 @@ __all__ = [
 MEDIA_TYPE: Final = "application/problem+json"
 
 _NOT_FOUND = (
+    BulkActionNotFound,
     JobNotFound,
     ScheduleNotFound,
     SecretNotFound,
@@ -149,7 +152,7 @@ def problem_of(error: Exception) -> ProblemError | None:
             return error
         case RedisUnavailable() | Backpressure() | ImproperlyConfigured() | EncryptionError():
             return ProblemError(503, str(error), retry_after=_AGAIN_S)
-        case InvalidTransition():
+        case InvalidTransition() | InvalidBulkMove():
             return ProblemError(409, str(error), state=error.current)
         case NotForApi():
             return ProblemError(403, str(error))
@@ -172,7 +175,7 @@ def problem_of(error: Exception) -> ProblemError | None:
         case TooManyFieldsSent():
             return ProblemError(422, "There are more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS allows.")
         case BadRequest() | MultiPartParserError() | SuspiciousOperation():
-            return ProblemError(400, f"The request cannot be read. {error}".strip())
+            return ProblemError(400, f"The body cannot be read: {error}")
         case ValidationError():
             return _invalid(error.errors)
         case HttpError():

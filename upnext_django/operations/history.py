@@ -17,6 +17,7 @@ from upnext_django.models import ArtifactRecord, AttemptRecord, JobRecord, LogRe
 __all__ = [
     "artifacts",
     "attempts",
+    "before",
     "children",
     "job",
     "job_given",
@@ -112,9 +113,14 @@ def since(moment: datetime, *, using: str, most: int = _COUNTED) -> dict[str, An
 
 
 def made_before(jobs: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
-    """Return those of ``jobs`` that were submitted earlier, without reading those that came long after.
+    """Return those of ``jobs`` that were submitted earlier; see before()."""
+    return jobs.filter(**before(moment))
+
+
+def before(moment: datetime) -> dict[str, Any]:
+    """Return the lookups of jobs that were submitted earlier, without reading those that came long after.
 
     The time in an id is never later than its submit, but for clocks that differ.
     """
     highest = first_id_at(round(moment.timestamp() * 1000) + _SKEW_MS)
-    return jobs.filter(created_at__lt=moment, pk__lt=highest)
+    return {"created_at__lt": moment, "pk__lt": highest}

@@ -13,10 +13,10 @@ from django.http import HttpRequest
 from upnext_django.models import BulkAction
 from upnext_django.operations.audit import Actor
 from upnext_django.operations.bulk.selection import Selection
-from upnext_django.operations.bulk.verb import Doing
+from upnext_django.operations.bulk.verb import VERBS, BulkVerb, Doing
 from upnext_django.operations.scope import scoped
 
-__all__ = ["actor_of", "address_of", "check", "seen_by", "user_of"]
+__all__ = ["actor_of", "address_of", "check", "may_act", "may_take_up", "seen_by", "user_of"]
 
 
 def user_of(by: object) -> Any:
@@ -65,6 +65,17 @@ def check(by: object, doing: Doing, selection: Selection) -> None:
     missing = [name for name in needed if not user.has_perm(name)]
     if missing:
         raise PermissionDenied(f"{user}, who asked for it, does not have the permission {missing[0]}.")
+
+
+def may_act(user: Any, action: BulkAction) -> bool:
+    """Return whether a user may do to one row what ``action`` does to many: then he may stop it."""
+    return all(map(user.has_perm, VERBS[BulkVerb(action.verb)].permissions))
+
+
+def may_take_up(user: Any, action: BulkAction) -> bool:
+    """Return whether a user may let ``action`` go on: the rights that it goes on with must be his own."""
+    is_whose = bool(getattr(user, "is_superuser", False)) or action.user_id == str(user.pk)
+    return is_whose and may_act(user, action)
 
 
 def seen_by(by: object, address: Mapping[str, str], rows: QuerySet[Any]) -> QuerySet[Any]:

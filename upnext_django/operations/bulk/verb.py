@@ -54,10 +54,16 @@ class Doing:
     newest_first: bool = False
 
     @property
+    def codenames(self) -> tuple[str, str]:
+        """What a user needs: to see the model, and to do this to it."""
+        return f"view_{self.model._meta.model_name}", self.permission
+
+    @property
     def permissions(self) -> tuple[str, str]:
-        """What a user needs, as has_perm() takes it."""
+        """The same, as has_perm() takes it."""
+        see, act = self.codenames
         label = self.model._meta.app_label
-        return f"{label}.view_{self.model._meta.model_name}", f"{label}.{self.permission}"
+        return f"{label}.{see}", f"{label}.{act}"
 
 
 def _retriable(rows: QuerySet[Any], until: datetime | None) -> QuerySet[Any]:
