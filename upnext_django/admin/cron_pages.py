@@ -24,7 +24,7 @@ from upnext_django.operations import schedules
 from upnext_django.operations.function_part import known_functions
 from upnext_django.operations.timetable import ScheduleInfo, declared_timetable
 
-__all__ = ["CronPages", "ShownCron", "missed"]
+__all__ = ["CronPages", "ShownCron"]
 
 _MISSED = dict(Schedule._meta.get_field("missed_run_policy").flatchoices)
 
@@ -59,7 +59,7 @@ class CronPages:
         return [
             ShownCron(
                 info=one,
-                missed=missed(one.missed_run_policy),
+                missed=_missed(one.missed_run_policy),
                 job_url=self._admin.url("upnext_jobrecord_change", one.last_run.job_id)
                 if sees_jobs and one.last_run is not None
                 else None,
@@ -105,6 +105,6 @@ class CronPages:
         return HttpResponseRedirect(self._admin.url("upnext_schedule_changelist"))
 
 
-def missed(policy: str) -> str:
+def _missed(policy: str) -> str:
     """Return what happens to runs that were missed, in words."""
     return str(_MISSED.get(MissedRunPolicy(policy).value, policy))

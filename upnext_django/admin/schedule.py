@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from upnext_django.admin.cron_pages import CronPages, missed
+from upnext_django.admin.cron_pages import CronPages
 from upnext_django.admin.cron_words import in_words
 from upnext_django.admin.display import moment, pill
 from upnext_django.admin.page import PageAdmin
@@ -132,7 +132,7 @@ class ScheduleAdmin(PageAdmin):
     """Schedules that operators keep."""
 
     form = ScheduleForm
-    list_display = ("name", "function", "when", "zone", "next_run", "last_run", "missed_runs", "state")
+    list_display = ("name", "function", "when", "next_run", "last_run", "state")
     list_filter = ("paused",)
     search_fields = ("name", "function")
     readonly_fields = ("upcoming", "updated_at", "updated_by")
@@ -182,10 +182,6 @@ class ScheduleAdmin(PageAdmin):
     def when(self, schedule: Any) -> SafeString:
         return format_html("<code>{}</code><div>{}</div>", schedule.expression, in_words(schedule.expression))
 
-    @admin.display(description=_("time zone"), ordering="timezone")
-    def zone(self, schedule: Any) -> str:
-        return str(schedule.info.timezone)
-
     @admin.display(description=_("next run"))
     def next_run(self, schedule: Any) -> str:
         runs = schedule.info.next_runs
@@ -199,10 +195,6 @@ class ScheduleAdmin(PageAdmin):
         url = self.url("upnext_jobrecord_change", last.job_id)
         at = timezone.localtime(last.created_at)
         return format_html('<a href="{}">{:%Y-%m-%d %H:%M:%S}</a> {}', url, at, pill(last.status))
-
-    @admin.display(description=_("missed runs"), ordering="missed_run_policy")
-    def missed_runs(self, schedule: Any) -> str:
-        return missed(schedule.missed_run_policy)
 
     @admin.display(description=_("state"), ordering="paused")
     def state(self, schedule: Any) -> SafeString:
