@@ -29,7 +29,7 @@ from upnext_django.models import (
 )
 from upnext_django.operations import secrets
 
-__all__ = ["things"]
+__all__ = ["mirror", "things"]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def _fill(lab: Lab) -> None:
     lab.run(b"HSET", broker.names.functions, FUNCTION, b'{"queue": "mail", "aliases": []}')
     _fail_one(lab)
     lab.submit_one(envelope=_envelope())
-    _mirror()
+    mirror()
     now = timezone.now()
     failed = JobRecord.objects.order_by("id")[0]
     WorkerRecord.objects.create(id="web1-1", started_at=now, seen_at=now)
@@ -82,7 +82,8 @@ def _fail_one(lab: Lab) -> None:
     lab.settle(claimed.id, claimed.token, JobStatus.FAILED, msgspec.json.encode(data), ttl_ms=3_600_000)
 
 
-def _mirror() -> None:
+def mirror() -> None:
+    """Have a mirror write all that has happened."""
     service = MirrorService(get_broker())
     service.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -39,6 +40,21 @@ def test_every_operation_says_who_may_call_it_and_what_it_answers():
             assert operation["x-scopes"], (method, path)
             assert {"401", "403", "429"} <= responses.keys(), (method, path)
         assert operation["summary"], (method, path)
+
+
+def test_shapes_are_told_once_and_answers_have_all_their_fields():
+    """Generators made two classes of an enumeration, and of a field that is always there a maybe."""
+    found = schema()
+    shapes = found["components"]["schemas"]
+    text = json.dumps(found)
+    enumerations = [json.dumps(one["enum"]) for one in shapes.values() if "enum" in one]
+
+    assert [name for name in shapes if f'"#/components/schemas/{name}"' not in text] == []
+    assert [one for one in enumerations if text.count(one) != 1] == []
+    for name in ("JobDetail", "LetterPage", "Problem", "JobEvent"):
+        assert shapes[name]["required"] == list(shapes[name]["properties"]), name
+    for name in ("Submit", "Edit", "Many"):
+        assert "required" not in shapes[name], name
 
 
 def test_every_post_that_submits_takes_an_idempotency_key():

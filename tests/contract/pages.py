@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PAGES", "REFERENCE", "Snippet", "snippets", "table"]
+__all__ = ["PAGES", "REFERENCE", "ROOT", "Snippet", "snippets", "table"]
 
-_ROOT = Path(__file__).resolve().parents[2]
-REFERENCE = _ROOT / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 
 
 @dataclass(frozen=True)
@@ -44,4 +44,4 @@ def table(page: Path, header: str) -> dict[str, str]:
     return rows
 
 
-PAGES = sorted(page for page in [_ROOT / "README.md", *_ROOT.glob("docs/**/*.md")] if snippets(page))
+PAGES = sorted(page for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")] if snippets(page))

@@ -15,6 +15,7 @@ from ninja.openapi.docs import Swagger
 
 from upnext_django.api.auth import BearerToken
 from upnext_django.api.problems import MEDIA_TYPE, ProblemError, answer_of, phrase_of
+from upnext_django.api.shapes import give_names
 
 __all__ = ["LocalSwagger", "complete", "staff_only"]
 
@@ -61,7 +62,7 @@ def staff_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespo
 
 
 def complete(schema: dict[str, Any]) -> None:
-    """Add what ninja does not say: the media type and the headers of problems, and the scopes."""
+    """Add what ninja does not say: media type and headers of problems, scopes, and the names of shapes."""
     problems: dict[str, Any] = {}
     for operations in schema["paths"].values():
         for operation in operations.values():
@@ -81,6 +82,7 @@ def complete(schema: dict[str, Any]) -> None:
                 if "BearerToken" in way:
                     way["BearerToken"] = operation.get("x-scopes", [])
     schema["components"]["responses"] = dict(sorted(problems.items()))
+    give_names(schema)
 
 
 def _problem(status: str, response: dict[str, Any]) -> dict[str, Any]:

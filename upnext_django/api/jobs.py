@@ -34,6 +34,7 @@ from upnext_django.core.lifecycle import TERMINAL, JobStatus
 from upnext_django.exceptions import JobNotFound, UpNextError
 from upnext_django.models import JobRecord, LogRecord
 from upnext_django.operations import history, waiting
+from upnext_django.operations.live_payload import payload_of
 from upnext_django.operations.looking import look
 from upnext_django.operations.tree import jobs as reading
 from upnext_django.operations.tree.critical import critical_path
@@ -88,14 +89,20 @@ def list_jobs(
 def get_job(request: HttpRequest, job_id: JobIdInPath) -> JobDetail:
     """Show a job: where it stands, its attempts with their errors, and why it waits.
 
-    A job of a moment ago, which the history does not have yet, is shown as Redis has it.
+    A job of a moment ago, which the history does not have yet, is shown as Redis has it; its payload as the
+    history will have it.
     """
     row = job_row(request, job_id)
     if row is None:
         live = get_broker().job_sync(job_id)
         if live is None:
             raise JobNotFound(job_id)
-        return JobDetail(**_of_redis(live), in_history=False, waiting=_waiting(live.id, live.status))
+        return JobDetail(
+            **_of_redis(live),
+            in_history=False,
+            payload=Payload.model_validate(payload_of(live)) if may_see_payload(request) else None,
+            waiting=_waiting(live.id, live.status),
+        )
     using = row._state.db or conf.get().database
     shown = JobOut.model_validate(row).model_dump()
     return JobDetail(

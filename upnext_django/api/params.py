@@ -62,7 +62,10 @@ IdempotencyKey = Annotated[
     ),
 ]
 Arguments = Annotated[list[Any], Field(max_length=1_000, description="Positional arguments, as JSON.")]
-KeywordArguments = Annotated[dict[str, Any], Field(max_length=1_000, description="Keyword arguments.")]
+# With a title, generated clients name its class after the body that has it, also where it may be null.
+KeywordArguments = Annotated[
+    dict[str, Any], Field(max_length=1_000, title="Kwargs", description="Keyword arguments.")
+]
 
 
 class Body(Schema):

@@ -8,10 +8,12 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import (
+    BadRequest,
     ImproperlyConfigured,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
+    TooManyFieldsSent,
 )
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -69,6 +71,7 @@ _REFUSALS: tuple[type[Exception], ...] = (
     ImproperlyConfigured,
     PermissionDenied,
     Http404,
+    BadRequest,
     MultiPartParserError,
     SuspiciousOperation,
     ValidationError,
@@ -169,7 +172,9 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(404, str(error) or "There is nothing at this address.")
         case RequestDataTooBig():
             return ProblemError(413, "The body is longer than DATA_UPLOAD_MAX_MEMORY_SIZE allows.")
-        case MultiPartParserError() | SuspiciousOperation():
+        case TooManyFieldsSent():
+            return ProblemError(422, "There are more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS allows.")
+        case BadRequest() | MultiPartParserError() | SuspiciousOperation():
             return ProblemError(400, f"The body cannot be read: {error}")
         case ValidationError():
             return _invalid(error.errors)

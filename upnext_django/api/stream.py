@@ -35,8 +35,8 @@ MOST_OF_ONE = 20
 
 _STREAM = {
     200: {
-        "description": "The stream. Each event's name is the move, its data the JSON that says of which job, "
-        "and its id is what Last-Event-ID takes.",
+        "description": "The stream. Each event's name is the move, its data a JobEvent as JSON, its id what "
+        "Last-Event-ID takes.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -77,10 +77,11 @@ def stream_events(
 ) -> StreamingHttpResponse:
     """Follow what happens to jobs, as server-sent events.
 
-    It begins now, or after an event that the client has; nothing in between is left out, and where older
-    events are no longer kept (about 100,000 are) it begins with the event `missed`. It ends after ten
-    minutes, and the client comes back, as browsers do by themselves. One caller has at most 20 of them in a
-    process, the next is a 429. Under WSGI, where each would hold a thread, it is a 501.
+    The data of each is a `JobEvent` as JSON. It begins now, or after an event that the client has;
+    nothing in between is left out, and where older events are no longer kept (about 100,000 are) it begins
+    with the event `missed`. It ends after ten minutes, and the client comes back, as browsers do by
+    themselves. One caller has at most 20 of them in a process, the next is a 429. Under WSGI, where each
+    would hold a thread, it is a 501.
     """
     if not can_stream(request):
         raise ProblemError(

@@ -6,7 +6,6 @@ batch they are sorted here, between batches the merge rules of ``mirror.statemen
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
@@ -17,6 +16,7 @@ from upnext_django.core.artifact import MAX_PATH, ArtifactFacts
 from upnext_django.core.fingerprint import fingerprint_of
 from upnext_django.core.job import Envelope, JobMove, SettleData
 from upnext_django.core.lifecycle import TERMINAL, JobStatus, Move
+from upnext_django.mirror.payload import arguments_of, meta_of, stored
 from upnext_django.mirror.redaction import redact
 from upnext_django.mirror.rows import ArtifactRow, AttemptRow, Changes, End, JobRow, LogRow, Poison
 
@@ -66,8 +66,6 @@ _read_loss = msgspec.json.Decoder(_Loss).decode
 _read_report = msgspec.json.Decoder(_Report).decode
 _read_reason = msgspec.json.Decoder(_Reason).decode
 _read_discard = msgspec.json.Decoder(_Discard).decode
-_read_call = msgspec.json.Decoder(tuple[msgspec.Raw, msgspec.Raw]).decode
-_encode = msgspec.json.encode
 
 _by_seq = attrgetter("seq")
 _OUTCOMES = {
@@ -77,8 +75,6 @@ _OUTCOMES = {
     JobStatus.CANCELLED: "cancelled",
 }
 _ENDS_BY_LOSS = {Move.HANDED_BACK: "handed_back", Move.RECOVERED: "lost"}
-# An escaped NUL, which PostgreSQL stores in no text, behind an even number of backslashes.
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def fold(moves: Iterable[tuple[str, JobMove]]) -> Changes:
@@ -154,8 +150,8 @@ def _fold_job(job_id: str, queue: str, history: list[JobMove], changes: Changes)
 
 def _submitted(row: JobRow, move: JobMove, changes: Changes) -> None:
     shown = _read_shown(move.data)
-    row.arguments = _arguments(shown)
-    row.meta = _json(redact(_encode(shown.meta))) if shown.meta is not None else None
+    row.arguments = arguments_of(shown)
+    row.meta = meta_of(shown)
     row.created_at = move.at_ms
     row.function = _text(shown.function, 255) or ""
     row.function_name = _text(shown.function_name, 255) or ""
@@ -201,7 +197,7 @@ def _settled(row: JobRow, attempts: dict[int, AttemptRow], move: JobMove, change
     if move.status is JobStatus.FAILED:
         changes.prints[row.id] = fingerprint_of(data.error_type, data.error, data.traceback)
     if move.status is JobStatus.COMPLETE and data.result is not msgspec.UNSET:
-        row.result = _json(bytes(data.result))
+        row.result = stored(bytes(data.result))
 
 
 def _hit(row: JobRow, move: JobMove, changes: Changes) -> None:
@@ -211,7 +207,7 @@ def _hit(row: JobRow, move: JobMove, changes: Changes) -> None:
     row.cache_hit = True
     row.error_type = row.error = None
     if data.result is not msgspec.UNSET:
-        row.result = _json(bytes(data.result))
+        row.result = stored(bytes(data.result))
 
 
 def _taken_back(row: JobRow, attempts: dict[int, AttemptRow], move: JobMove, changes: Changes) -> None:
@@ -244,9 +240,9 @@ def _reported(row: JobRow, move: JobMove, changes: Changes) -> None:
     if report.message is not None:
         row.progress_message = _text(report.message)
     if report.checkpoint:
-        row.checkpoint = _json(bytes(report.checkpoint))
+        row.checkpoint = stored(bytes(report.checkpoint))
     for position, (at_ms, level, text, data) in enumerate(report.logs):
-        shown = _json(redact(bytes(data)))
+        shown = stored(redact(bytes(data)))
         changes.logs.append(
             LogRow(row.id, move.seq, position, at_ms, level[:16].replace("\0", ""), _text(text) or "", shown)
         )
@@ -268,29 +264,6 @@ def _discarded(row: JobRow, move: JobMove, changes: Changes) -> None:
 def _end(row: JobRow, move: JobMove, started_ms: int | None) -> End:
     ran_ms = None if started_ms is None else move.at_ms - started_ms
     return End(row.id, row.queue, row.function, move.status.value, move.at_ms, ran_ms)
-
-
-def _arguments(shown: Envelope) -> str | None:
-    raw = bytes(shown.args)
-    if shown.sealed and raw[:1] != b"[":
-        if shown.shown is not msgspec.UNSET:
-            return _call(bytes(shown.shown))
-        return '{"args":[],"kwargs":{},"sealed":true}'
-    return _call(raw)
-
-
-def _call(raw: bytes) -> str | None:
-    args, kwargs = _read_call(raw)
-    return _json(b'{"args":%b,"kwargs":%b}' % (redact(bytes(args)), redact(bytes(kwargs))))
-
-
-def _json(raw: bytes) -> str | None:
-    """Return JSON as text that both databases take; null becomes None, as NULL."""
-    if raw == b"null":
-        return None
-    if b"\\u0000" in raw:
-        raw = _NUL.sub(rb"\1\\ufffd", raw)
-    return raw.decode()
 
 
 def _text(value: Any, limit: int | None = None) -> str | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from upnext_django.core.job import JobMove
 from upnext_django.core.lifecycle import JobStatus, Move
 
-__all__ = ["Happening", "Position", "make", "position_of", "text_of"]
+__all__ = ["Happening", "JobEvent", "Position", "make", "position_of", "text_of"]
 
 #: Where in the feed: the two numbers of an entry's id, and the place of the move in it.
 Position = tuple[int, int, int]
@@ -30,14 +30,17 @@ class Happening(msgspec.Struct, frozen=True):
     sent: bytes
 
 
-class _Told(msgspec.Struct, frozen=True, kw_only=True):
-    """The JSON that clients read. No arguments, results or messages: who sees events may not see payloads."""
+class JobEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """The data of one event of the stream.
+
+    No arguments, results or messages: who sees events may not see payloads.
+    """
 
     job_id: str
     seq: int
     event: Move
     status: JobStatus
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     queue: str
     function: str
     root_id: str
@@ -69,7 +72,7 @@ def make(move: JobMove, position: Position, *, queue: str, function: str, root_i
             data = _decode(move.data)
         except msgspec.DecodeError:
             data = _NOTHING  # the mirror has logged it
-    told = _Told(
+    told = JobEvent(
         job_id=move.job_id,
         seq=move.seq,
         event=move.move,
