@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from upnext_django.models import AttemptRecord, JobRecord
 from upnext_django.operations.tree.epoch import Epoch
@@ -94,10 +94,12 @@ def read(
 
     ``among`` are the jobs that count, None is all of the history.
     """
+    known = (JobRecord.objects.all() if among is None else among).using(using).order_by()
+    # Not with an OR, for which PostgreSQL reads all jobs by their ids if only the first of a tree are wanted.
     # The condition on parent_id is that of the index.
-    whole = Q(pk=root_id) | Q(root_id=root_id, parent_id__isnull=False)
-    known = JobRecord.objects.all() if among is None else among
-    rows = known.using(using).filter(whole).order_by("id").values_list(*_COLUMNS)[: limit + 1]
+    top = known.filter(pk=root_id).values_list(*_COLUMNS)
+    below = known.filter(root_id=root_id, parent_id__isnull=False).values_list(*_COLUMNS)
+    rows = top.union(below, all=True).order_by("id")[: limit + 1]
     jobs = {}
     several = []
     for *facts, crashes, handbacks in rows:
