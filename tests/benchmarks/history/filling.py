@@ -31,9 +31,11 @@ from upnext_django.models import (
     Schedule,
 )
 
-__all__ = ["LINES", "REPLAYED", "fill", "fill_redis"]
+__all__ = ["LINES", "REPLAYED", "fill", "fill_redis", "fill_storage"]
 
 BESIDES = 20_000
+#: The one file that all artifacts lead to.
+FILE = "upnext/bench.txt"
 SCHEDULES = 200
 BULK_ACTIONS = 1_000
 #: Log lines of the newest job.
@@ -64,7 +66,6 @@ def fill(jobs: int, tree: int) -> float:
 def _besides() -> None:
     """Write what upnext_seed does not: artifacts, the outbox, schedules, keys, a long log, bulk actions."""
     now = timezone.now()
-    path = default_storage.save("upnext/bench.txt", ContentFile(b"a file"))
     owners = list(JobRecord.objects.order_by("-id").values_list("id", flat=True)[:BESIDES])
     function = FunctionRecord.objects.values_list("pk", flat=True)[0]
     ArtifactRecord.objects.bulk_create(
@@ -75,7 +76,7 @@ def _besides() -> None:
                 name=f"report-{place}.txt",
                 artifact_type="text" if place % 5 else "csv",
                 size_bytes=6,
-                path=path,
+                path=FILE,
                 created_at=now,
             )
             for place, owner in enumerate(owners)
@@ -124,6 +125,12 @@ def _besides() -> None:
     oldest = DeadLetterRecord.objects.filter(discarded_at=None).order_by("pk").values_list("pk", flat=True)
     replayed = list(oldest[:REPLAYED])
     DeadLetterRecord.objects.filter(pk__in=replayed).update(replayed_as=owners[0])
+
+
+def fill_storage() -> None:
+    """Have the file of the artifacts."""
+    if not default_storage.exists(FILE):
+        default_storage.save(FILE, ContentFile(b"a file"))
 
 
 def fill_redis() -> None:
