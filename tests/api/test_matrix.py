@@ -231,6 +231,7 @@ def test_scopes_open_what_they_cover_and_nothing_else(
             assert call.by(Client(), **headers) not in (401, 403), call.name
 
 
+@pytest.mark.databases
 def test_each_permission_is_needed_and_enough(things: Lab, person: Person):
     user = person()
     every = {one.codename: one for one in Permission.objects.filter(content_type__app_label="upnext")}
@@ -265,6 +266,7 @@ def test_a_form_from_another_site_does_nothing(things: Lab, person: Person):
     assert everything() == before
 
 
+@pytest.mark.databases
 def test_looking_at_everything_changes_nothing(things: Lab, person: Person, token_of: TokenOf):
     headers = _bearer(token_of(person("*"), *SCOPES))
     before = everything()
