@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.schedules import tasks
 from upnext_django.connection import get_broker
+from upnext_django.core.ids import new_job_id
 from upnext_django.declare.registry import registry
-from upnext_django.models import Schedule
+from upnext_django.models import JobRecord, Schedule
 from upnext_django.operations import schedules
 
 pytestmark = pytest.mark.django_db
@@ -158,3 +163,95 @@ def test_a_deletion_goes_the_same_way(admin_client: Client):
     admin_client.post(f"{LIST}{row.pk}/delete/", {"post": "yes"})
 
     assert not Schedule.objects.exists()
+
+
+# -- those in code
+
+
+def in_code(name: str, what: str) -> str:
+    return f"{LIST}in-code/{name}/{what}/"
+
+
+def test_crons_in_code_stand_above_with_their_words_and_runs(admin_client: Client):
+    JobRecord.objects.create(
+        id=new_job_id("schedules"),
+        function=tasks.nightly.name,
+        schedule=tasks.nightly.name,
+        status="failed",
+        created_at=timezone.now(),
+        queue="schedules",
+    )
+    kept()
+
+    html = admin_client.get(LIST).content.decode()
+
+    crons, _, rows = html.partition('id="upnext-results"')
+    assert "at 03:00" in crons
+    assert crons.count("03:00:00 CE") == 5
+    assert "Europe/Berlin" in crons
+    assert 'upnext-failed"' in crons
+    assert "run the latest" in crons
+    assert "at 09:00" in rows
+    assert tasks.nightly.name not in rows
+
+
+def test_a_cron_in_code_is_paused_resumed_and_run(admin_client: Client):
+    name = tasks.nightly.name
+
+    paused = post(admin_client, in_code(name, "pause"))
+    is_paused = schedules.get(name).paused
+    resumed = post(admin_client, in_code(name, "resume"))
+    ran = post(admin_client, in_code(name, "run"))
+
+    assert is_paused
+    assert not schedules.get(name).paused
+    assert f"Schedule {name} is paused." in paused
+    assert in_code(name, "resume") in paused
+    assert f"Schedule {name} goes on." in resumed
+    assert f"Schedule {name} submitted as job" in ran
+    notes = LogEntry.objects.filter(object_id=str(schedules.get(name).pk))
+    assert notes.count() == 2
+
+
+def test_no_other_cron_is_switched_and_nothing_by_looking(admin_client: Client):
+    kept()
+
+    assert admin_client.post(in_code("morning", "pause")).status_code == 404
+    assert admin_client.post(in_code("none", "run")).status_code == 404
+    assert admin_client.get(in_code(tasks.nightly.name, "run")).status_code == 405
+    assert not Schedule.objects.get().paused
+
+
+@pytest.mark.parametrize(("permission", "offered"), [("run_schedule", "run"), ("change_schedule", "pause")])
+def test_of_a_cron_in_code_is_offered_what_one_may(permission: str, offered: str):
+    client = staff("view_schedule", permission)
+    name = tasks.nightly.name
+
+    html = client.get(LIST).content.decode()
+    codes = {what: client.post(in_code(name, what)).status_code for what in ("pause", "run")}
+
+    assert {what for what in codes if in_code(name, what) in html} == {offered}
+    assert codes == {"pause": 403, "run": 403, offered: 302}
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_the_list_asks_as_much_of_few_rows_as_of_many(admin_client: Client, count: int):
+    for number in range(count):
+        kept(name=f"morning {number}")
+
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(LIST)
+
+    assert len(queries) == 9
+
+
+def test_the_overview_says_what_runs_next(admin_client: Client):
+    kept(name="soon", expression="* * * * * *")
+    schedules.pause(kept(name="never", expression="* * * * * *").name)
+
+    html = admin_client.get("/admin/upnext/overview/").content.decode()
+
+    runs = html.partition("Next runs</h2>")[2].partition("</table>")[0]
+    assert runs.index("soon") < runs.index(tasks.nightly.name)
+    assert "every second" in runs
+    assert "never" not in runs

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from upnext_django.admin.pace import pace
 from upnext_django.models import StatRecord
 from upnext_django.operations import stats
-from upnext_django.operations.stats import Window
+from upnext_django.operations.stats import Counts, Window
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,19 @@ def test_success_and_percentiles_of_each_function() -> None:
     assert (counts.success, counts.retried, counts.ended) == (0.9, 4, 12)
     assert counts.p50_s is not None
     assert 0.02 < counts.p50_s <= 0.05
+
+
+def test_each_queue_is_counted_by_itself() -> None:
+    count(5, 9)
+    count(5, 2, function="m.g")
+    count(5, 4, queue="other")
+    count(70, 50)
+
+    counts = stats.by_queue(Window.HOUR, now=NOW)
+
+    assert {queue: one.ended for queue, one in counts.items()} == {"q": 11, "other": 4}
+    assert pace(counts["q"], Window.HOUR) == "11.0 an hour"
+    assert pace(Counts(complete=120), Window.HOUR) == "2.0 a minute"
 
 
 def test_no_jobs_have_neither_success_nor_percentile() -> None:

@@ -37,7 +37,7 @@ FUNCTIONS = (
     ("blue.tasks.mix", "blue", "both"),
     ("red.tasks.mix", "both", "both"),
 )
-COUNTED = ("suspects", "scheduled", "retrying", "dead", "events", "lanes")
+COUNTED = ("slots", "used", "suspects", "scheduled", "retrying", "dead", "events", "lanes")
 
 
 def only_the_blue_jobs(request: Any, rows: Any) -> Any:

@@ -163,6 +163,15 @@ def test_each_reason_of_a_function_is_told_once_with_its_jobs(lab: Lab, alive: C
     assert (standing.reason, count) == (Reason.CAP, 3)
 
 
+def test_a_queue_has_the_slots_of_who_is_alive_and_takes_from_it(lab: Lab, alive: Callable[..., None]):
+    alive("w1", slots=4, used=3)
+    alive("w2", slots=10, used=1)
+    alive("gone", slots=50, silent_ms=3_600_000)
+
+    assert (live.queue(QUEUE).used, live.queue(QUEUE).slots) == (4, 14)
+    assert (live.queue("another").used, live.queue("another").slots) == (0, 0)
+
+
 def test_a_queue_is_counted_by_lane_and_state(lab: Lab):
     for lane in (0, 1, 1, 2):
         lab.submit(new_job(lane=lane))

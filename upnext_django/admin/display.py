@@ -19,7 +19,7 @@ from upnext_django.models.job import STATUS_CHOICES
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
-__all__ = ["as_json", "as_text", "duration", "pill", "seconds", "time_column", "visible"]
+__all__ = ["as_json", "as_text", "duration", "moment", "pill", "seconds", "time_column", "visible"]
 
 _ICONS = {
     "scheduled": "\u25f7",
@@ -48,6 +48,11 @@ _SIGNS = {
     )
 }
 _IN_JSON = {code: f"\\u{code:04x}" for code in _SIGNS}
+
+
+def moment(at: datetime) -> str:
+    """Return a time as the clock of its own zone shows it."""
+    return f"{at:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def pill(status: str) -> SafeString:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,9 +16,11 @@ from django.utils.translation import gettext as _
 
 from upnext_django.admin import charts
 from upnext_django.admin.live import changes
+from upnext_django.admin.pace import of_queues, pace
 from upnext_django.admin.readonly import ReadOnlyAdmin
-from upnext_django.models import DeadLetterRecord, JobRecord, Overview
+from upnext_django.models import DeadLetterRecord, JobRecord, Overview, Schedule
 from upnext_django.operations import live, stats
+from upnext_django.operations.function_part import known_functions
 from upnext_django.operations.health import report
 from upnext_django.operations.health.finding import Finding, State
 from upnext_django.operations.live import QueuePicture
@@ -26,10 +28,12 @@ from upnext_django.operations.looking import look
 from upnext_django.operations.queue_part import PartOfQueue, visible_queues
 from upnext_django.operations.scope import is_part, scoped, visible_statistics
 from upnext_django.operations.stats import Counts, Window
+from upnext_django.operations.timetable import ScheduleInfo, upcoming
 
 __all__ = ["OverviewAdmin"]
 
 _RECENT = 10
+_NEXT = 5
 _FAILING = 5
 _COUNTED = 10_000
 _OF_NO_JOB = ("settings", "redis", "database")
@@ -50,13 +54,18 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What the page shows of the history; ``counts`` is None where they count jobs of others too."""
+    """What the page shows of the history; ``counts`` is None where they count jobs of others too.
+
+    ``ended`` is the pace of each queue, ``upcoming`` are the schedules that run next.
+    """
 
     counts: Counts | None
     rate: str
     charts: Sequence[Any]
     looks: Sequence[_Look]
     recent: Sequence[dict[str, Any]]
+    upcoming: Sequence[ScheduleInfo]
+    ended: Mapping[str, str]
 
 
 @admin.register(Overview)
@@ -103,24 +112,35 @@ class OverviewAdmin(ReadOnlyAdmin):
         """Return what the history has to say. Raises DatabaseError if it cannot be asked."""
         among = visible_statistics(request)
         looks, recent = self._of_letters(request), self._recent(request)
+        runs = self._upcoming(request)
         if among is None:
-            return _Past(counts=None, rate="", charts=(), looks=looks, recent=recent)
+            return _Past(counts=None, rate="", charts=(), looks=looks, recent=recent, upcoming=runs, ended={})
         points = stats.series(window, among=among)
         counts = stats.total(points)
         return _Past(
             counts=counts,
-            rate=_rate(counts, window),
+            rate=pace(counts, window),
             charts=[
                 charts.throughput(points, window, _("Jobs that ended")),
                 charts.durations(points, window, _("How long attempts ran")),
             ],
             looks=[*self._of_functions(stats.by_function(Window.DAY, among=among)), *looks],
             recent=recent,
+            upcoming=runs,
+            ended=of_queues(request, window),
         )
 
     def _recent(self, request: HttpRequest) -> Sequence[dict[str, Any]]:
         jobs = scoped(request, JobRecord.objects.order_by("-id").only(*_NARROW))[:_RECENT]
         return [{"job": job, "url": self.url("upnext_jobrecord_change", job.pk)} for job in jobs]
+
+    def _upcoming(self, request: HttpRequest) -> Sequence[ScheduleInfo]:
+        if not self.may(request, "view_schedule"):
+            return ()
+        known = known_functions(request)
+        rows = scoped(request, Schedule.objects.all())
+        found = upcoming(rows, most=_NEXT if known is None else _COUNTED)
+        return [one for one in found if known is None or one.function in known][:_NEXT]
 
     def _of_functions(self, by_function: Any) -> list[_Look]:
         failing = sorted(
@@ -209,13 +229,6 @@ def _of_findings(findings: Sequence[Finding]) -> list[_Look]:
         # Those have a line of their own, with a link.
         if finding.state in (State.FAIL, State.WARN) and finding.name != "dead letters"
     ]
-
-
-def _rate(counts: Counts, window: Window) -> str:
-    per_minute = counts.ended * 60 / window.length_s
-    if per_minute >= 1:
-        return _("%(rate)s a minute") % {"rate": f"{per_minute:,.1f}"}
-    return _("%(rate)s an hour") % {"rate": f"{per_minute * 60:,.1f}"}
 
 
 def _capped(count: int) -> str:

@@ -9,12 +9,14 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from upnext_django.admin import acting
+from upnext_django.admin.pace import of_queues
 from upnext_django.admin.readonly import ReadOnlyAdmin
 from upnext_django.models import Queue
 from upnext_django.operations import control, live
 from upnext_django.operations.looking import look
 from upnext_django.operations.queue_part import may_pause, visible_queues
 from upnext_django.operations.scope import is_part
+from upnext_django.operations.stats import Window
 
 __all__ = ["QueueAdmin"]
 
@@ -45,6 +47,7 @@ class QueueAdmin(ReadOnlyAdmin):
             is_part=is_part(request),
             away=away,
             queue_links=True,
+            ended=look(lambda: of_queues(request, Window.HOUR))[0],
             queue_actions=self.has_pause_permission(request),
         )
 
@@ -60,6 +63,7 @@ class QueueAdmin(ReadOnlyAdmin):
             title=_("Queue %(name)s") % {"name": name},
             queue=found,
             queues=[found] if found else [],
+            ended=look(lambda: of_queues(request, Window.HOUR))[0],
             is_part=is_part(request),
             queue_actions=self.has_pause_permission(request),
             away=away,

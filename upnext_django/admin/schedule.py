@@ -6,20 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from upnext_django.admin.cron_pages import CronPages
+from upnext_django.admin.cron_words import in_words
+from upnext_django.admin.display import moment, pill
 from upnext_django.admin.page import PageAdmin
 from upnext_django.exceptions import UpNextError
 from upnext_django.models import Schedule
 from upnext_django.operations import schedules
 from upnext_django.operations.function_part import known_functions, may_choose_queue
 from upnext_django.operations.scope import scoped
-from upnext_django.operations.timetable import next_runs
+from upnext_django.operations.timetable import next_runs, timetable_of
 
 __all__ = ["ScheduleAdmin"]
 
@@ -107,13 +113,27 @@ class ScheduleForm(_ModelForm):
                 self.add_error(None, str(error))
 
 
+class _ScheduleList(ChangeList):
+    """The rows that operators keep, each with its next and its last run; the crons in code stand above."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        return super().get_queryset(request, *args, **kwargs).filter(declared=False)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows = list(self.result_list)
+        for row, info in zip(rows, timetable_of(rows, runs=1), strict=True):
+            row.info = info
+        self.result_list = rows
+
+
 @admin.register(Schedule)
 class ScheduleAdmin(PageAdmin):
     """Schedules that operators keep."""
 
     form = ScheduleForm
-    list_display = ("name", "function", "expression", "timezone", "paused", "is_declared", "updated_at")
-    list_filter = ("paused", "declared")
+    list_display = ("name", "function", "when", "next_run", "last_run", "state")
+    list_filter = ("paused",)
     search_fields = ("name", "function")
     readonly_fields = ("upcoming", "updated_at", "updated_by")
     actions = ("pause", "resume", "run_now")
@@ -127,6 +147,22 @@ class ScheduleAdmin(PageAdmin):
         form.functions = known_functions(request)
         form.may_choose_queue = may_choose_queue(request)
         return form
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*CronPages(self).urls(), *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return _ScheduleList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        if self.has_view_permission(request):
+            context["crons"] = CronPages(self).shown(request)
+            context["may_switch"] = self.has_change_permission(request)
+            context["may_run"] = self.has_run_permission(request)
+        return super().changelist_view(request, context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         return scoped(request, super().get_queryset(request))
@@ -142,9 +178,31 @@ class ScheduleAdmin(PageAdmin):
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         return None
 
-    @admin.display(description=_("in code"), boolean=True, ordering="declared")
-    def is_declared(self, schedule: Schedule) -> bool:
-        return schedule.declared
+    @admin.display(description=_("when"), ordering="expression")
+    def when(self, schedule: Any) -> SafeString:
+        return format_html("<code>{}</code><div>{}</div>", schedule.expression, in_words(schedule.expression))
+
+    @admin.display(description=_("next run"))
+    def next_run(self, schedule: Any) -> str:
+        runs = schedule.info.next_runs
+        return moment(runs[0]) if runs else schedule.info.problem or "-"
+
+    @admin.display(description=_("last run"))
+    def last_run(self, schedule: Any) -> SafeString | str:
+        last = schedule.info.last_run
+        if last is None:
+            return "-"
+        url = self.url("upnext_jobrecord_change", last.job_id)
+        at = timezone.localtime(last.created_at)
+        return format_html('<a href="{}">{:%Y-%m-%d %H:%M:%S}</a> {}', url, at, pill(last.status))
+
+    @admin.display(description=_("state"), ordering="paused")
+    def state(self, schedule: Any) -> SafeString:
+        if not schedule.paused:
+            return format_html("{}", _("active"))
+        return format_html(
+            '<span class="upnext-tag"><span aria-hidden="true">\u275a\u275a</span> {}</span>', _("paused")
+        )
 
     @admin.display(description=_("next runs"))
     def upcoming(self, schedule: Schedule) -> SafeString | str:
@@ -154,7 +212,7 @@ class ScheduleAdmin(PageAdmin):
             runs = next_runs(schedule.plan(), since=schedule.starts_at, until=schedule.ends_at)
         except UpNextError as error:
             return str(error)
-        return format_html_join("\n", "<div>{}</div>", ((f"{run:%Y-%m-%d %H:%M:%S %Z}",) for run in runs))
+        return format_html_join("\n", "<div>{}</div>", ((moment(run),) for run in runs))
 
     def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
         if obj is not None and obj.declared:

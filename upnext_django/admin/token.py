@@ -45,16 +45,16 @@ class TokenForm(forms.Form):
     """What a new token is to be."""
 
     name = forms.CharField(
-        label=gettext_lazy("name"), max_length=100, help_text=gettext_lazy("Who will use it, and what for.")
+        label=gettext_lazy("Name"), max_length=100, help_text=gettext_lazy("Who will use it, and what for.")
     )
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("scopes"),
+        label=gettext_lazy("Scopes"),
         choices=list(_SCOPES.items()),
         widget=forms.CheckboxSelectMultiple,
         help_text=gettext_lazy("It may do what they cover, and never more than you may."),
     )
     days = forms.IntegerField(
-        label=gettext_lazy("expires after days"),
+        label=gettext_lazy("Expires after days"),
         min_value=1,
         max_value=3650,
         initial=90,

@@ -67,6 +67,12 @@ class QueueOut(Schema):
     retrying: int | None = Field(default=None, description=_OF_ALL)
     dead: int | None = Field(default=None, description=f"Open dead letters. {_OF_ALL}")
     events: int | None = Field(default=None, description=f"Moves that wait for the mirror. {_OF_ALL}")
+    slots: int | None = Field(
+        default=None, description=f"Of workers that are alive and take from it. {_OF_ALL}"
+    )
+    used: int | None = Field(
+        default=None, description=f"How many of them are taken, by jobs of any queue. {_OF_ALL}"
+    )
     functions: list[QueueFunction]
 
 
@@ -129,6 +135,8 @@ def _told(queue: QueuePicture | PartOfQueue) -> QueueOut:
         retrying=queue.retrying,
         dead=queue.dead,
         events=queue.events,
+        slots=queue.slots,
+        used=queue.used,
         functions=[
             QueueFunction(
                 function=one.function,

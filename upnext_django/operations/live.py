@@ -56,6 +56,7 @@ class QueuePicture:
     """A queue. ``lanes`` are the waiting jobs above, at and below priority 0.
 
     ``suspects`` are those of them that run alone, since their workers died with them.
+    Of the ``slots`` of workers that are alive and take from it ``used`` are taken, by jobs of any queue.
     ``scheduled`` are delayed jobs, ``retrying`` those that run again; of more than 1,000 of both the rest
     counts as scheduled. ``dead`` are open dead letters, ``events`` moves that wait for the mirror.
     ``truncated``: there are more lines than were counted.
@@ -71,6 +72,8 @@ class QueuePicture:
     dead: int
     events: int
     oldest_s: float | None
+    slots: int
+    used: int
     functions: Sequence[FunctionPicture]
     truncated: bool
 
@@ -116,6 +119,7 @@ def queue(name: str) -> QueuePicture:
     retrying = sum(count for (state, _), count in later.items() if state == "retrying")
     ages = [picture.oldest_s for picture in pictures if picture.oldest_s is not None]
     known = {line.function for line in lines} | broker.functions().keys()
+    crews = [crew for worker in here.workers for crew in worker.crews if name in crew.capabilities]
     return QueuePicture(
         name=name,
         paused=here.paused,
@@ -127,6 +131,8 @@ def queue(name: str) -> QueuePicture:
         dead=broker.inspector.dead_letters(name, sorted(known)),
         events=counts.events,
         oldest_s=max(ages, default=None),
+        slots=sum(crew.slots for crew in crews),
+        used=sum(crew.used for crew in crews),
         functions=pictures,
         truncated=truncated,
     )

@@ -21,9 +21,9 @@ __all__ = ["PartOfQueue", "may_pause", "visible_queues"]
 class PartOfQueue:
     """A queue as somebody sees it who may see some of its functions.
 
-    ``waiting`` and ``running`` are jobs of those. By priority, suspect, scheduled, retrying and dead jobs and
-    the moves that wait are counted for all of a queue, so they are None. ``is_shared``: it has functions
-    that are somebody else's.
+    ``waiting`` and ``running`` are jobs of those. By priority, suspect, scheduled, retrying and dead jobs,
+    the moves that wait and the slots are counted for all of a queue, so they are None. ``is_shared``: it has
+    functions that are somebody else's.
     """
 
     name: str
@@ -40,6 +40,8 @@ class PartOfQueue:
     scheduled: None = None
     retrying: None = None
     dead: None = None
+    slots: None = None
+    used: None = None
 
 
 def visible_queues(

@@ -16,7 +16,7 @@ from upnext_django import conf
 from upnext_django.core.buckets import percentile_ms
 from upnext_django.models import StatRecord
 
-__all__ = ["Counts", "Point", "Window", "by_function", "series", "total"]
+__all__ = ["Counts", "Point", "Window", "by_function", "by_queue", "series", "total"]
 
 
 class Window(Enum):
@@ -151,12 +151,25 @@ def by_function(
     window: Window = Window.DAY, *, now: datetime | None = None, among: QuerySet[StatRecord] | None = None
 ) -> Mapping[str, Counts]:
     """Return the counts of each function over ``window``; one query. ``among`` as in series()."""
+    return _by("function", window, now, among)
+
+
+def by_queue(
+    window: Window = Window.DAY, *, now: datetime | None = None, among: QuerySet[StatRecord] | None = None
+) -> Mapping[str, Counts]:
+    """Return the counts of each queue over ``window``; one query. ``among`` as in series()."""
+    return _by("queue", window, now, among)
+
+
+def _by(
+    column: str, window: Window, now: datetime | None, among: QuerySet[StatRecord] | None
+) -> Mapping[str, Counts]:
     found: defaultdict[str, Counts] = defaultdict(Counts)
     rows = _rows(window.period_s, window.first(now or timezone.now()), among)
-    for function, outcome, bound_ms, jobs in rows.values_list("function", "outcome", "bound_ms").annotate(
+    for value, outcome, bound_ms, jobs in rows.values_list(column, "outcome", "bound_ms").annotate(
         Sum("jobs")
     ):
-        found[function].add(outcome, bound_ms, jobs)
+        found[value].add(outcome, bound_ms, jobs)
     return found
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone as django_timezone
 
 from upnext_django import conf
@@ -20,10 +20,22 @@ from upnext_django.exceptions import ScheduleExhausted, UpNextError
 from upnext_django.models import FunctionRecord, JobRecord, Schedule, WorkerRecord
 from upnext_django.models.known import known_definitions, typed_call
 
-__all__ = ["NEXT_RUNS", "LastRun", "ScheduleInfo", "declared_crons", "next_runs", "timetable"]
+__all__ = [
+    "NEXT_RUNS",
+    "LastRun",
+    "ScheduleInfo",
+    "declared_crons",
+    "declared_timetable",
+    "next_runs",
+    "timetable",
+    "timetable_of",
+    "upcoming",
+]
 
 #: How many runs to come are shown.
 NEXT_RUNS = 5
+#: Rows whose next run is looked for to tell which come first.
+_MOST_COMPARED = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +76,42 @@ class ScheduleInfo:
 
 def timetable() -> list[ScheduleInfo]:
     """Return all schedules: those declared in code first, each group by name; a fixed number of queries."""
+    rows = Schedule.objects.using(conf.get().database).filter(declared=False)
+    return declared_timetable() + sorted(timetable_of(rows), key=lambda info: info.name)
+
+
+def declared_timetable(*, runs: int = NEXT_RUNS) -> list[ScheduleInfo]:
+    """Return the schedules that are declared in code, by name, each with its next ``runs``.
+
+    A fixed number of queries.
+    """
     using = conf.get().database
-    rows = {row.key: row for row in Schedule.objects.using(using)}
     crons = declared_crons()
-    own = [row for row in rows.values() if not row.declared]
-    known = known_definitions({row.function for row in own}, using=using)
-    last = _last_runs(crons.keys(), using)
-    declared = [
-        _of_cron(name, definition, rows.get(name), last) for name, definition in sorted(crons.items())
+    said = {row.key: row for row in Schedule.objects.using(using).filter(declared=True)}
+    last = _last_runs_of_crons(crons.keys(), using)
+    return [
+        _of_cron(name, definition, said.get(name), last, runs) for name, definition in sorted(crons.items())
     ]
-    kept = [_of_row(row, known.get(row.function), last) for row in own]
-    return declared + sorted(kept, key=lambda info: info.name)
+
+
+def timetable_of(rows: Iterable[Schedule], *, runs: int = NEXT_RUNS) -> list[ScheduleInfo]:
+    """Return what is to be known of ``rows``, in their order, each with its next ``runs``; three queries."""
+    using = conf.get().database
+    own = list(rows)
+    known = known_definitions({row.function for row in own}, using=using)
+    last = _last_runs_of_rows([row.pk for row in own], using)
+    return [_of_row(row, known.get(row.function), last, runs) for row in own]
+
+
+def upcoming(rows: QuerySet[Schedule], *, most: int) -> list[ScheduleInfo]:
+    """Return the schedules that run next, the first of them first, at most ``most``.
+
+    Those declared in code, and of ``rows`` the 200 that changed last: to tell which comes first each of them
+    has to be asked.
+    """
+    kept = rows.filter(declared=False, paused=False).order_by("-updated_at")[:_MOST_COMPARED]
+    found = [one for one in [*declared_timetable(runs=1), *timetable_of(kept, runs=1)] if one.next_runs]
+    return sorted(found, key=lambda info: info.next_runs[0].astimezone(UTC))[:most]
 
 
 def declared_crons() -> dict[str, TaskDefinition]:
@@ -93,12 +130,12 @@ def declared_crons() -> dict[str, TaskDefinition]:
 
 
 def next_runs(
-    plan: CronPlan, *, since: datetime | None = None, until: datetime | None = None
+    plan: CronPlan, *, since: datetime | None = None, until: datetime | None = None, most: int = NEXT_RUNS
 ) -> list[datetime]:
-    """Return the next runs, at most ``NEXT_RUNS``, later than now and ``since`` and not after ``until``."""
+    """Return the next runs, at most ``most``, later than now and ``since`` and not after ``until``."""
     moment = max(django_timezone.now(), since) if since is not None else django_timezone.now()
     runs: list[datetime] = []
-    while len(runs) < NEXT_RUNS:
+    while len(runs) < most:
         try:
             moment = plan.schedule.next_after(moment)
         except ScheduleExhausted:
@@ -110,24 +147,34 @@ def next_runs(
     return runs
 
 
-def _last_runs(crons: Set[str], using: str) -> dict[str, LastRun]:
-    """Return the newest job of each row and of ``crons``, found by the index.
+def _last_runs_of_rows(keys: Sequence[int], using: str) -> dict[str, LastRun]:
+    """Return the newest job of each row, found by the index; two queries."""
+    rows = Schedule.objects.using(using).filter(pk__in=keys)
+    newest = _newest(using).filter(schedule=OuterRef("name"))[:1]
+    return _told(set(rows.annotate(newest=Subquery(newest)).values_list("newest", flat=True)), using)
 
-    Three queries, and one more for each cron that no worker has ever registered.
+
+def _last_runs_of_crons(crons: Set[str], using: str) -> dict[str, LastRun]:
+    """Return the newest job of each of ``crons``, found by the index.
+
+    Two queries, and one more for each cron that no worker has ever registered.
     """
-    newest = JobRecord.objects.using(using).order_by("-id").values("id")
-    of_rows = Schedule.objects.using(using).annotate(
-        newest=Subquery(newest.filter(schedule=OuterRef("name"))[:1])
-    )
-    ids = set(of_rows.values_list("newest", flat=True))
-    if crons:
-        of_crons = FunctionRecord.objects.using(using).filter(pk__in=list(crons))
-        found = of_crons.annotate(newest=Subquery(newest.filter(schedule=OuterRef("function"))[:1]))
-        pairs = dict(found.values_list("pk", "newest"))
-        for name in crons - pairs.keys():
-            pairs[name] = newest.filter(schedule=name).values_list("id", flat=True).first()
-        ids |= set(pairs.values())
-    jobs = JobRecord.objects.using(using).filter(pk__in=ids - {None})
+    if not crons:
+        return {}
+    registered = FunctionRecord.objects.using(using).filter(pk__in=list(crons))
+    newest = _newest(using).filter(schedule=OuterRef("function"))[:1]
+    pairs = dict(registered.annotate(newest=Subquery(newest)).values_list("pk", "newest"))
+    for name in crons - pairs.keys():
+        pairs[name] = _newest(using).filter(schedule=name).values_list("id", flat=True).first()
+    return _told(set(pairs.values()), using)
+
+
+def _newest(using: str) -> QuerySet[JobRecord, Any]:
+    return JobRecord.objects.using(using).order_by("-id").values("id")
+
+
+def _told(ids: Set[str | None], using: str) -> dict[str, LastRun]:
+    jobs = JobRecord.objects.using(using).filter(pk__in=[one for one in ids if one is not None])
     return {
         str(job.schedule): LastRun(job_id=job.id, status=job.status, created_at=job.created_at)
         for job in jobs.only("id", "status", "created_at", "schedule")
@@ -135,7 +182,7 @@ def _last_runs(crons: Set[str], using: str) -> dict[str, LastRun]:
 
 
 def _of_cron(
-    name: str, definition: TaskDefinition, row: Schedule | None, last: Mapping[str, LastRun]
+    name: str, definition: TaskDefinition, row: Schedule | None, last: Mapping[str, LastRun], runs: int
 ) -> ScheduleInfo:
     plan = definition.cron
     assert plan is not None
@@ -154,16 +201,20 @@ def _of_cron(
         paused=paused,
         is_known=True,
         problem=None,
-        next_runs=() if paused else next_runs(plan),
+        next_runs=() if paused else next_runs(plan, most=runs),
         last_run=last.get(name),
         row=row,
     )
 
 
-def _of_row(row: Schedule, definition: TaskDefinition | None, last: Mapping[str, LastRun]) -> ScheduleInfo:
-    problem, runs = None, []
+def _of_row(
+    row: Schedule, definition: TaskDefinition | None, last: Mapping[str, LastRun], most: int
+) -> ScheduleInfo:
+    problem: str | None = None
+    runs: list[datetime] = []
     try:
-        runs = [] if row.paused else next_runs(row.plan(), since=_starts(row), until=row.ends_at)
+        if not row.paused:
+            runs = next_runs(row.plan(), since=_starts(row), until=row.ends_at, most=most)
         if not runs and not row.paused:
             problem = "It has no run any more."
         elif definition is None:

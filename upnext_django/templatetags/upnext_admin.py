@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from upnext_django.admin import display, live
 from upnext_django.admin.bounds import REDIS_S
+from upnext_django.admin.cron_words import in_words
 from upnext_django.broker.patience import patience
 from upnext_django.operations.away import Cause, Need
 from upnext_django.operations.health.history import Lag, lag
@@ -38,6 +39,9 @@ _ORDER = (
     "ApiToken",
 )
 
+register.filter("upnext_cron", in_words)
+register.filter("upnext_get", lambda values, key: values.get(key, "-"))
+register.filter("upnext_moment", display.moment)
 register.filter("upnext_pill", display.pill)
 register.filter("upnext_visible", display.visible)
 register.filter("upnext_seconds", display.seconds)
