@@ -22,6 +22,8 @@ from upnext_django.declare.registry import registry
 from upnext_django.models import FunctionRecord, JobRecord, Schedule
 from upnext_django.models.token import SCOPES
 
+pytestmark = pytest.mark.databases
+
 Person = Callable[..., User]
 TokenOf = Callable[..., str]
 

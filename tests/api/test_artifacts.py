@@ -15,6 +15,8 @@ from tests.broker.lab import Lab
 from tests.things import mirror
 from upnext_django.models.token import SCOPES
 
+pytestmark = pytest.mark.databases
+
 
 @pytest.fixture
 def program(

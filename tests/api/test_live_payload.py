@@ -18,6 +18,8 @@ from upnext_django.core.lifecycle import JobStatus
 from upnext_django.declare.registry import registry
 from upnext_django.models.token import SCOPES
 
+pytestmark = pytest.mark.databases
+
 Person = Callable[..., User]
 TokenOf = Callable[..., str]
 

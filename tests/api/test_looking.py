@@ -16,6 +16,8 @@ from upnext_django.connection import get_broker
 from upnext_django.models import FunctionRecord, JobRecord, LogRecord
 from upnext_django.models.token import SCOPES
 
+pytestmark = pytest.mark.databases
+
 Person = Callable[..., User]
 TokenOf = Callable[..., str]
 

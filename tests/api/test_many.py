@@ -18,7 +18,7 @@ from upnext_django.declare.registry import registry
 from upnext_django.models import ArtifactRecord, BulkAction, DeadLetterRecord, Schedule, StatRecord
 from upnext_django.models.token import SCOPES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 LISTS = {
     "/jobs": {},

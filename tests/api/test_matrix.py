@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db.models import Model
 from django.test import Client
+from django.urls import URLResolver, get_resolver
 
 from tests.api.reference import schema
 from tests.broker.lab import FUNCTION, QUEUE, Lab
@@ -65,19 +68,26 @@ class Call:
             ),
         }.items():
             self.path = self.path.replace(name, str(value))
+        assert "{" not in self.path, f"say what {self.path} is asked for"
+        takes = operation.get("requestBody", {"required": False})
+        assert self.name in _BODIES or not takes["required"] or self.name == "upload_artifact", self.name
 
     def by(self, client: Client, **headers: str) -> int:
+        status: int = self.ask(client, "", **headers).status_code
+        return status
+
+    def ask(self, client: Client, query: str, **headers: str) -> Any:
+        """Return the answer; ``query`` begins with a question mark."""
         if self.name == "upload_artifact":
-            return client.post(self.path, {}, headers=headers).status_code
+            return client.post(self.path + query, {}, headers=headers)
         body = _BODIES.get(self.name)
-        answer = client.generic(
+        return client.generic(
             self.method.upper(),
-            self.path,
+            self.path + query,
             "" if body is None else json.dumps(body),
             content_type="application/json",
             headers=headers,
         )
-        return answer.status_code
 
 
 def calls() -> list[Call]:
@@ -107,6 +117,58 @@ def everything() -> dict[str, Any]:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
+
+
+def addresses() -> dict[str, set[str]]:
+    """Return what Django routes to the API: the methods of each address."""
+    (ours,) = [one for one in get_resolver().url_patterns if str(one.pattern) == "api/v1/"]
+    assert isinstance(ours, URLResolver)
+    found: dict[str, set[str]] = {}
+    for one in ours.url_patterns:
+        path = f"/api/v1/{one.pattern}"
+        allowed = Client().options(re.sub("<[^>]*>", "1", path)).headers.get("Allow", "")
+        found[re.sub("<(?:[^:>]*:)?([^>]*)>", r"{\1}", path)] = {name for name in allowed.split(", ") if name}
+    return found
+
+
+@pytest.mark.django_db
+def test_the_schema_has_every_operation_that_is_served():
+    """The matrix is made from it: what is left out of the schema would be let in unseen."""
+    operations = schema()["paths"]
+    open_to_all = [one for path in operations.values() for one in path.values() if "security" not in one]
+
+    served = addresses()
+
+    # The pages of the API itself are no operations; test_reference has who may see them.
+    assert {path: served.pop(path) for path in ("/api/v1/docs", "/api/v1/openapi.json", "/api/v1/")} == {
+        "/api/v1/docs": set(),
+        "/api/v1/openapi.json": set(),
+        "/api/v1/": set(),
+    }
+    assert served == {path: {one.upper() for one in found} for path, found in operations.items()}
+    assert {one["operationId"] for one in open_to_all} == _PUBLIC
+
+
+def test_a_token_in_the_address_opens_nothing_and_is_logged_nowhere(
+    things: Lab, person: Person, token_of: TokenOf, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG)
+    token = token_of(person("*", is_staff=True), *SCOPES)
+    pages = [Client().get(f"/api/v1/{page}?token={token}") for page in ("docs", "openapi.json")]
+    before, found = everything(), calls()
+
+    for name in ("token", "access_token"):
+        query = f"?{name}={token}"
+        by_nobody = {call.name: call.ask(Client(), query).status_code for call in found}
+        beside = {call.name: call.ask(Client(), query, **_bearer(token)) for call in found}
+
+        assert {call: status for call, status in by_nobody.items() if status != 401} == {}
+        # With a right token in its place too: who sends both would see the wrong habit work.
+        assert {call: one.status_code for call, one in beside.items() if one.status_code != 422} == {}
+        assert [call for call, one in beside.items() if token in one.content.decode()] == []
+    assert everything() == before
+    assert [(one.status_code, token in one.headers["Location"]) for one in pages] == [(302, False)] * 2
+    assert token.split("_")[2] not in caplog.text
 
 
 def test_nobody_is_let_in_anywhere_and_changes_nothing(things: Lab):
@@ -169,6 +231,7 @@ def test_scopes_open_what_they_cover_and_nothing_else(
             assert call.by(Client(), **headers) not in (401, 403), call.name
 
 
+@pytest.mark.databases
 def test_each_permission_is_needed_and_enough(things: Lab, person: Person):
     user = person()
     every = {one.codename: one for one in Permission.objects.filter(content_type__app_label="upnext")}
@@ -203,6 +266,7 @@ def test_a_form_from_another_site_does_nothing(things: Lab, person: Person):
     assert everything() == before
 
 
+@pytest.mark.databases
 def test_looking_at_everything_changes_nothing(things: Lab, person: Person, token_of: TokenOf):
     headers = _bearer(token_of(person("*"), *SCOPES))
     before = everything()

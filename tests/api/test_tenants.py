@@ -27,7 +27,7 @@ from upnext_django.models import (
 )
 from upnext_django.models.token import SCOPES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 OURS, THEIRS = "blue.tasks.pay", "red.tasks.refund"
 #: With the queue that each is registered for, and the one where a job of it waits.

@@ -56,7 +56,8 @@ def staff_only(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespo
         user = getattr(request, "user", None) if bearer is None else bearer.user
         if user is not None and user.is_active and user.is_staff:
             return view(request, *args, **kwargs)
-        return redirect_to_login(request.get_full_path(), _login_url())
+        # Without the query: who sends a token there would find it in one more address.
+        return redirect_to_login(request.path, _login_url())
 
     return checked
 

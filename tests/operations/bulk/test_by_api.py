@@ -22,6 +22,8 @@ from upnext_django.operations.bulk import begin, walk
 from upnext_django.operations.bulk.selection import Selection
 from upnext_django.operations.bulk.verb import VERBS, BulkVerb
 
+pytestmark = pytest.mark.databases
+
 Make = Callable[[int], list[str]]
 Work = Callable[[], None]
 Person = Callable[..., User]
