@@ -12,7 +12,7 @@ NO_OTHER_SERVICE := not postgres and not redis7 and not browser and not bench an
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint check soak bench bench-admin docs api-reference screenshots clean
+.PHONY: help demo test lint check soak bench bench-admin bench-api docs api-reference screenshots clean
 
 help:
 	@echo 'make demo    run the example shop: a site, a worker and their jobs (SERVE=1 keeps it up)'
@@ -25,6 +25,7 @@ help:
 	@echo 'make api-reference   the schema of the REST API and its page, as they are committed'
 	@echo 'make bench   measure the speed beside other job systems'
 	@echo 'make bench-admin  open every page of the admin on a million jobs'
+	@echo 'make bench-api    ask for every list and number of the REST API on a million jobs'
 	@echo 'make clean   remove the environment and what was built'
 	@echo
 	@echo 'PYTHON=$(PYTHON) makes the environment VENV=$(VENV); TESTS=$(TESTS) is what test runs,'
@@ -67,6 +68,9 @@ bench: $(FOR_DEVELOPMENT)
 
 bench-admin: $(FOR_DEVELOPMENT)
 	$(RUN) -m tests.benchmarks.admin --output docs/reference/admin-speed.md
+
+bench-api: $(FOR_DEVELOPMENT)
+	$(RUN) -m tests.benchmarks.api --output docs/reference/api-speed.md
 
 docs: $(FOR_DEVELOPMENT)
 	$(RUN) -m sphinx -W --keep-going --quiet -b html docs docs/_build/html

@@ -34,6 +34,8 @@ ENVIRONMENT_URL: Final = "UPNEXT_REDIS_URL"
 ENVIRONMENT_NAMESPACE: Final = "UPNEXT_NAMESPACE"
 
 _DAY_S: Final = 86400.0
+#: Charts show a week, in pieces of six hours.
+_LEAST_STATISTICS_S: Final = 8 * _DAY_S
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SCHEMES: Final = ("redis", "rediss", "unix")
 _API_RATES: Final = {"token": Rate(600, 60_000), "address": Rate(1_200, 60_000)}
@@ -43,15 +45,16 @@ _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long history keeps the rows of ended jobs, in seconds from their end.
+    """How long history keeps the rows of ended jobs, in seconds from their end, and counts by the hour.
 
-    Written as ``UPNEXT["RETENTION"] = {"complete": ..., "failed": ..., "cancelled": ...}``, each a
-    timedelta or a number of seconds; a status that is left out keeps its default.
+    Written as ``UPNEXT["RETENTION"] = {"complete": ..., "failed": ..., "cancelled": ...,
+    "statistics": ...}``, each a timedelta or a number of seconds; what is left out keeps its default.
     """
 
     complete_s: float = 14 * _DAY_S
     failed_s: float = 90 * _DAY_S
     cancelled_s: float = 14 * _DAY_S
+    statistics_s: float = 30 * _DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,12 +178,17 @@ def _seconds(value: Any) -> float:
 
 
 def _retention(value: Any) -> Retention:
-    if not isinstance(value, Mapping) or not set(value) <= {"complete", "failed", "cancelled"}:
-        raise _Refused("it must be a dict with some of the keys 'complete', 'failed' and 'cancelled'")
+    if not isinstance(value, Mapping) or not set(value) <= {"complete", "failed", "cancelled", "statistics"}:
+        raise _Refused(
+            "it must be a dict with some of the keys 'complete', 'failed', 'cancelled' and 'statistics'"
+        )
     try:
-        return Retention(**{f"{status}_s": _seconds(age) for status, age in value.items()})
+        found = Retention(**{f"{name}_s": _seconds(age) for name, age in value.items()})
     except _Refused:
         raise _Refused("each of its values must be a timedelta or a number of seconds above 0") from None
+    if found.statistics_s < _LEAST_STATISTICS_S:
+        raise _Refused("'statistics' must be at least 8 days: charts show the last week")
+    return found
 
 
 def _defaults(value: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,6 +96,58 @@ def test_each_claim_of_a_retried_job_is_a_segment() -> None:
     segments = reading.read(job.pk).jobs[job.pk].segments
 
     assert [segment.outcome for segment in segments] == ["failed", "complete"]
+
+
+def test_the_moments_of_a_tree_are_those_of_its_rows() -> None:
+    """The database makes numbers of them: to the millisecond, which is what Redis stamps them with."""
+    created, waited = datetime(2026, 2, 28, 23, 59, 59, 987_000, UTC), timedelta(milliseconds=1_234)
+    job = a_job(
+        1,
+        created_at=created,
+        run_at=created + waited,
+        started_at=created + 2 * waited,
+        completed_at=created + 3 * waited,
+    )
+    retried = a_job(2, root_id=job.pk, parent_id=job.pk, attempts=2, started_at=None, completed_at=None)
+    an_attempt(retried, 1, started_at=created + 4 * waited, ended_at=None)
+
+    found = reading.read(job.pk).jobs
+
+    one = found[job.pk]
+    moments = [(created + times * waited).timestamp() for times in (1, 2, 3)]
+    assert [one.ready, one.started, one.completed] == pytest.approx(moments, abs=0.0001)
+    segment = found[retried.pk].segments[0]
+    assert segment.started == pytest.approx((created + 4 * waited).timestamp(), abs=0.0001)
+    assert (segment.ended, found[retried.pk].completed) == (None, None)
+
+
+def test_what_a_job_says_of_itself_is_text(admin_client: Client) -> None:
+    name = "<script>alert('x')</script>\u202e"
+    a_job(1, function_name=name)
+    for number in range(2, 9):
+        child(number, 1, function_name=f'"{name}', status="failed" if number == 3 else "complete")
+    odd = a_job(9, parent_id=job_id(1), root_id=job_id(1), attempts=2)
+    an_attempt(odd, 1, outcome='"><i>')
+
+    page = admin_client.get(url("tree")).content.decode()
+
+    assert "<script>alert" not in page
+    assert "<i>" not in page
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;[U+202E]" in page
+    assert 'class="upnext-bar-&quot;&gt;&lt;i&gt;"' in page
+
+
+def test_a_line_says_what_is_special_about_its_job(admin_client: Client) -> None:
+    a_job(1)
+    child(2, 1, attempts=3, cache_hit=True)
+    child(3, 7)
+
+    page = admin_client.get(url("tree", 2)).content.decode()
+
+    for said in ("attempt 3", "from the cache", "its parent is not in the history", 'aria-current="true"'):
+        assert page.count(said) == 1, said
+    assert page.count('class="upnext-tag"') == 1, "the others ended after the top"
+    assert page.count('aria-level="2"') == 2
 
 
 def test_siblings_of_a_name_are_folded_and_those_that_failed_are_not(admin_client: Client) -> None:

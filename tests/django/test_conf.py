@@ -67,6 +67,7 @@ def test_an_unknown_key_is_refused_with_the_key_it_resembles():
         ("LOG_LEVEL", "LOUD"),
         ("RETENTION", {"queued": 3}),
         ("RETENTION", {"complete": "14 days"}),
+        ("RETENTION", {"statistics": timedelta(days=7)}),
         ("API_OPEN", ["health"]),
         ("API_OPEN", "ready"),
         ("API_RATES", {"user": "5/minute"}),
@@ -167,6 +168,15 @@ def test_retention_takes_timedeltas_and_dead_letters_follow_the_failed():
     assert (settings.retention.complete_s, settings.retention.failed_s) == (2 * 86400, 3600)
     assert settings.retention.cancelled_s == 14 * 86400
     assert settings.dead_ttl_s == 3600
+
+
+def test_retention_of_statistics_has_a_default_and_may_be_longer():
+    with override_settings(UPNEXT={"RETENTION": {"statistics": timedelta(days=400)}}):
+        longer = conf.get().retention.statistics_s
+    with override_settings(UPNEXT={"RETENTION": {"complete": 3600}}):
+        default = conf.get().retention.statistics_s
+
+    assert (longer, default) == (400 * 86400, 30 * 86400)
 
 
 def test_every_mistake_is_listed_at_once():

@@ -42,7 +42,7 @@ def test_it_writes_jobs_with_all_that_belongs_to_them():
 
 @override_settings(DEBUG=True)
 def test_its_statistics_are_those_of_its_rows():
-    seed("--jobs", "400", "--days", "0.5", "--failed", "25")
+    seed("--jobs", "400", "--days", "0.1", "--failed", "25")
 
     jobs = JobRecord.objects
     for counts in (stats.total(stats.series(Window.WEEK)), _of_minutes()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,17 @@ from upnext_django.models import (
     FunctionRecord,
     JobRecord,
     LogRecord,
+    StatRecord,
     WorkerRecord,
 )
-from upnext_django.operations import retention
+from upnext_django.operations import retention, stats
+from upnext_django.operations.metrics.totals import recent_mean_s
 from upnext_django.operations.pruner import Pruner
+from upnext_django.operations.stats import Window
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NOW = timezone.now()
 
 
@@ -198,6 +201,70 @@ def test_bulk_actions_that_ended_long_ago_go_and_open_ones_stay():
 
     assert retention.prune().bulk_actions == 1
     assert set(BulkAction.objects.values_list("verb", flat=True)) == {"cancel", "delete"}
+
+
+def count(period: int, age: timedelta, jobs: int = 1) -> StatRecord:
+    """Have a count of the period that began so long ago."""
+    begin = NOW.timestamp() - age.total_seconds()
+    return StatRecord.objects.create(
+        period=period,
+        start=datetime.fromtimestamp(begin - begin % period, UTC),
+        function="shop.tasks.send",
+        queue="mail",
+        outcome="complete",
+        bound_ms=100,
+        jobs=jobs,
+        ran_ms=50 * jobs,
+    )
+
+
+def counts_left(period: int) -> list[int]:
+    return sorted(StatRecord.objects.filter(period=period).values_list("jobs", flat=True))
+
+
+def test_counts_that_no_chart_shows_go_and_what_was_counted_in_all_stays():
+    ages = {60: (2 * HOUR, 4 * HOUR, 9 * DAY), 3_600: (2 * HOUR, 9 * DAY, 29 * DAY, 31 * DAY)}
+    for period, found in ages.items():
+        for age in found:
+            count(period, age, jobs=age // HOUR)
+    StatRecord.objects.create(
+        period=0, start=datetime.fromtimestamp(0, UTC), function="f", queue="q", outcome="complete",
+        bound_ms=100, jobs=7,
+    )  # fmt: skip
+
+    pruned = retention.prune()
+
+    assert pruned.statistics == 3
+    assert (counts_left(60), counts_left(3_600), counts_left(0)) == ([2], [2, 9 * 24, 29 * 24], [7])
+
+
+def test_the_setting_says_how_long_counts_by_the_hour_live():
+    for age in (7 * DAY, 13 * DAY, 15 * DAY):
+        count(3_600, age, jobs=age.days)
+
+    with override_settings(UPNEXT={"RETENTION": {"statistics": 14 * DAY}}):
+        retention.prune()
+
+    assert counts_left(3_600) == [7, 13]
+
+
+def test_no_number_that_is_shown_changes_by_pruning():
+    for minutes in range(0, 8 * 24 * 60, 7):
+        for period in (60, 3_600):
+            if not minutes % (period // 60):
+                count(period, timedelta(minutes=minutes), jobs=1 + minutes % 5)
+
+    def shown() -> object:
+        by_window = [stats.series(window, now=NOW) for window in Window]
+        return by_window, [stats.by_function(window, now=NOW) for window in Window], recent_mean_s(NOW)
+
+    before = shown()
+
+    with override_settings(UPNEXT={"RETENTION": {"statistics": 8 * DAY}}):
+        pruned = retention.prune(chunk=100)
+
+    assert pruned.statistics > 1_000
+    assert shown() == before
 
 
 def test_a_run_goes_on_where_another_ended():

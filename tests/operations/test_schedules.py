@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from tests.broker.lab import Lab
 from tests.schedules import tasks
+from tests.waiting import wait_until
 from upnext_django import DefinitionError, MissedRunPolicy, ScheduleNotFound, UnknownTask
 from upnext_django.broker.scripts.tick import Mark, TickAnswer
 from upnext_django.connection import get_broker
+from upnext_django.core.missed import CronPlan
 from upnext_django.declare.registry import registry
 from upnext_django.exceptions import InvalidTransition
 from upnext_django.models import FunctionRecord, JobRecord, Schedule
 from upnext_django.operations import schedules
-from upnext_django.operations.timetable import timetable
+from upnext_django.operations.timetable import next_runs, timetable
 
 NOTE = tasks.note.name
 NIGHTLY = tasks.nightly.name
@@ -245,6 +248,31 @@ def test_the_next_runs_lie_between_start_and_end():
 
     (info,) = [one for one in timetable() if not one.declared]
     assert [f"{run:%d %H:%M}" for run in info.next_runs] == ["01 09:00", "02 09:00", "03 09:00"]
+
+
+def test_the_next_runs_go_on_as_time_passes():
+    plan = CronPlan.build("* * * * * *", timezone="UTC", missed_run_policy="skip", max_catch_up_seconds=None)
+
+    first = next_runs(plan)
+    wait_until(lambda: next_runs(plan)[0] > first[0], "the first run has passed")
+
+    now = timezone.now()
+    runs = next_runs(plan)
+    assert now - timedelta(seconds=1) < runs[0] < now + timedelta(seconds=2)
+    assert [(run - runs[0]).total_seconds() for run in runs] == [0, 1, 2, 3, 4]
+    assert next_runs(plan, since=now + timedelta(hours=1))[0] >= now + timedelta(hours=1)
+    assert next_runs(plan, until=now - timedelta(seconds=1)) == []
+
+
+def test_one_schedule_is_told_without_the_others():
+    added("morning")
+    added("evening")
+
+    assert [one.name for one in timetable("evening")] == ["evening"]
+    assert [one.name for one in timetable(NIGHTLY)] == [NIGHTLY]
+    schedules.pause(NIGHTLY)
+    assert [(one.name, one.paused) for one in timetable(NIGHTLY)] == [(NIGHTLY, True)]
+    assert timetable("none") == []
 
 
 def test_a_row_that_was_spoilt_otherwise_stays_visible_with_its_problem():

@@ -105,8 +105,8 @@ def act_on_all(
     asked = _asked(request, question.verb)
     selection = asked or selection
     doing = VERBS[question.verb]
-    rows = doing.eligible(scoped(request, selection.rows(doing.model)), selection.until).order_by("-pk")
-    keys = [str(key) for key in rows.values_list("pk", flat=True)[: AT_ONCE + 1]]
+    parts = doing.parts(scoped(request, selection.rows(doing.model)), selection.until)
+    keys = _newest(parts, AT_ONCE + 1)
     if not keys:
         _nothing(request)
         return None
@@ -118,7 +118,8 @@ def act_on_all(
         action = begin.start(question.verb, selection, by=request.user, request=request)
         messages.success(request, _("It is done in the background; this page says how far it is."))
         return HttpResponseRedirect(page_admin.url("upnext_bulkaction_change", action.pk))
-    count = rows[:COUNTED].count() if are_many else len(keys)
+    count = _count(parts, COUNTED) if are_many else len(keys)
+    named = selection.rows(doing.model).filter(pk__in=keys[:_NAMED]).order_by("-pk")
     return acting.confirm(
         page_admin,
         request,
@@ -126,13 +127,28 @@ def act_on_all(
         question=f"{question.question} {_how_many(count)}",
         button=question.button,
         back=back,
-        objects=[*_names(rows), *([] if are_many else keys[_NAMED:])],
+        objects=[*_names(named), *([] if are_many else keys[_NAMED:])],
         words=selection.words,
         hidden=[*hidden, ("selection", _signed(request, question.verb, selection))],
         dangerous=question.dangerous,
         warning=_in_the_background() if are_many else "",
         trail=trail,
     )
+
+
+def _newest(parts: Sequence[QuerySet[Any]], most: int) -> list[str]:
+    """Return the keys of the newest ``most`` rows of all ``parts``: of each part they are read in order."""
+    found = [str(key) for part in parts for key in part.order_by("-pk").values_list("pk", flat=True)[:most]]
+    return sorted(found, reverse=True)[:most]
+
+
+def _count(parts: Sequence[QuerySet[Any]], most: int) -> int:
+    """Return how many rows the ``parts`` have together, ``most`` if there are more."""
+    count = 0
+    for part in parts:
+        # By key the newest are counted first: of a status with many jobs they are the ones of the last hours.
+        count += part.order_by("-pk")[: most - count].count() if count < most else 0
+    return count
 
 
 def _selection(model_admin: ReadOnlyAdmin, request: HttpRequest) -> Selection:

@@ -18,6 +18,7 @@ from upnext_django.admin import acting, many
 from upnext_django.admin.display import seconds
 from upnext_django.admin.many import Question, act_on_all
 from upnext_django.admin.page import Crumb
+from upnext_django.admin.tree_rows import TreeRows
 from upnext_django.core.lifecycle import TERMINAL, JobStatus
 from upnext_django.models import JobRecord
 from upnext_django.operations import jobs as actions
@@ -25,9 +26,9 @@ from upnext_django.operations.bulk.selection import Clause, Selection, narrowed
 from upnext_django.operations.bulk.verb import BulkVerb
 from upnext_django.operations.scope import is_bounded, scoped
 from upnext_django.operations.tree import jobs as reading
-from upnext_django.operations.tree.bars import Bar, bars, density
+from upnext_django.operations.tree.bars import bars
 from upnext_django.operations.tree.critical import critical_path
-from upnext_django.operations.tree.fold import GroupLine, JobLine, lines
+from upnext_django.operations.tree.fold import lines
 from upnext_django.operations.tree.order import Branch, branches, walk
 from upnext_django.operations.tree.scale import WIDTH, Scale, scale_of
 
@@ -40,7 +41,6 @@ __all__ = ["TreePages"]
 _LINES = 1_000
 _OPENED = 50
 _MORE = 200
-_MOST_INDENTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class TreePages:
             title=_("Tree of %(task)s") % {"task": job.function_name or job.pk},
             trail=[self._crumb(job)],
             job=job,
-            rows=[self._row(line, layout, job.pk, request, size) for line in found[begin : begin + _LINES]],
+            rows=self._rows(request, layout, job, size).html(found[begin : begin + _LINES]),
             total=len(layout.tree.jobs),
             truncated=layout.tree.truncated,
             counts=sorted(counts.items()),
@@ -98,7 +98,7 @@ class TreePages:
             span=seconds(layout.scale.end - layout.scale.start),
             width=int(WIDTH),
             ticks=_ticks(layout.scale),
-            gaps=layout.scale.gaps,
+            gaps=len(layout.scale.gaps),
             every=every,
             whole=whole,
             earlier=self._link(request, page=number - 1) if number > 1 else None,
@@ -230,41 +230,20 @@ class TreePages:
         tree = self._tree(request, job)
         now = time.time()
         tops = branches(tree)
-        scale = scale_of(reading.spans(list(tree.jobs.values()), now), cut=cut)
+        scale = scale_of(reading.spans(tree.jobs.values(), now), cut=cut)
         path = critical_path(tops[0]) if tops and len(tree.jobs) > 1 else frozenset[str]()
         return _Layout(tree, tops, scale, path, now)
 
-    def _row(
-        self, line: JobLine | GroupLine, layout: _Layout, here: str, request: HttpRequest, size: int
-    ) -> dict[str, Any]:
-        common = {"depth": line.depth, "level": min(line.depth, _MOST_INDENTED), "aria_level": line.depth + 1}
-        if isinstance(line, GroupLine):
-            is_open = line.key in request.GET.getlist("open")
-            return {
-                **common,
-                "group": line,
-                "median": seconds(line.median_s),
-                "bars": [_shape(bar) for bar in density(line.jobs, layout.scale, layout.now)],
-                "is_open": is_open,
-                "hidden": line.count - line.shown,
-                "toggle": self._link(request, toggle=line.key),
-                "more": self._link(request, size=size + _MORE)
-                if is_open and line.shown < line.count
-                else None,
-            }
-        job = line.job
-        start = job.first_start
-        waited = None if start is None else max(0.0, start - job.ready)
-        return {
-            **common,
-            "job": job,
-            "line": line,
-            "here": job.id == here,
-            "url": self._jobs.url("upnext_jobrecord_change", job.id),
-            "waited": seconds(waited),
-            "ran": seconds(job.ran_s),
-            "bars": [_shape(bar) for bar in bars(job, layout.scale, layout.now)],
-        }
+    def _rows(self, request: HttpRequest, layout: _Layout, job: JobRecord, size: int) -> TreeRows:
+        return TreeRows(
+            layout.scale,
+            layout.now,
+            here=job.pk,
+            job_url=lambda job_id: self._jobs.url("upnext_jobrecord_change", job_id),
+            toggle_url=lambda key: self._link(request, toggle=key),
+            more_url=self._link(request, size=size + _MORE),
+            opened=request.GET.getlist("open"),
+        )
 
     def _link(self, request: HttpRequest, *, toggle: str | None = None, **changed: Any) -> str:
         """Return the address of this page with some of its parameters changed; None leaves one out."""
@@ -297,31 +276,6 @@ class TreePages:
 def _tree_of(job: JobRecord) -> Clause:
     top = job.root_id or job.pk
     return [{"pk": top}, {"root_id": top, "parent_id__isnull": False}]
-
-
-_WORDS = {
-    "wait": "waited in the queue",
-    "pause": "paused before the next attempt",
-    "active": "runs",
-    "complete": "ran to its end",
-    "failed": "failed",
-    "timed_out": "timed out",
-    "cancelled": "was cancelled",
-    "handed_back": "was handed back",
-    "lost": "lost its worker",
-}
-
-
-def _shape(bar: Bar) -> dict[str, str]:
-    """Return a bar as the attributes of a rect: numbers with a point, whatever the language."""
-    said = _WORDS.get(bar.kind, bar.kind)
-    return {
-        "kind": bar.kind,
-        "x": f"{bar.x:.1f}",
-        "width": f"{bar.width:.1f}",
-        "strength": f"{0.25 + 0.75 * bar.strength:.2f}",
-        "title": f"{said}, {seconds(bar.seconds)}" if bar.seconds else said,
-    }
 
 
 def _ticks(scale: Scale) -> list[str]:

@@ -15,6 +15,7 @@ from upnext_django.api.endpoint import endpoint
 from upnext_django.api.paging import Cursor, Limit, page
 from upnext_django.api.params import InPath, Name
 from upnext_django.api.problems import ProblemError
+from upnext_django.api.shape import Shape
 from upnext_django.api.visible import all_rows, job_id_of, job_row
 from upnext_django.core.artifact import ArtifactType
 from upnext_django.exceptions import JobNotFound
@@ -40,7 +41,7 @@ _CONTENT = {
 }
 
 
-class ArtifactOut(Schema):
+class ArtifactOut(Shape):
     """What is known of a file."""
 
     id: str
@@ -51,7 +52,7 @@ class ArtifactOut(Schema):
     created_at: datetime
 
 
-class ArtifactPage(Schema):
+class ArtifactPage(Shape):
     """One page of artifacts, the newest first."""
 
     items: list[ArtifactOut]

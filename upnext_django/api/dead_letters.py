@@ -21,6 +21,7 @@ from upnext_django.api.job_shapes import EXAMPLE_ID, AttemptOut, JobRef, Payload
 from upnext_django.api.paging import Cursor, Limit, page
 from upnext_django.api.params import Body, IdempotencyKey, JobIdInPath, Moment, Name
 from upnext_django.api.problems import wrong
+from upnext_django.api.shape import Shape
 from upnext_django.api.visible import all_rows, job_id_of, may_see_payload
 from upnext_django.exceptions import JobNotFound
 from upnext_django.models import DeadLetterRecord
@@ -56,7 +57,7 @@ class LetterFilters(Schema):
     failed_before: Moment | None = None
 
 
-class LetterOut(Schema):
+class LetterOut(Shape):
     """A job that failed for good."""
 
     model_config = ConfigDict(
@@ -94,7 +95,7 @@ class LetterOut(Schema):
     discarded_at: datetime | None = None
 
 
-class LetterPage(Schema):
+class LetterPage(Shape):
     """One page of dead letters, the newest job first."""
 
     items: list[LetterOut]

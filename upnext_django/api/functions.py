@@ -18,6 +18,7 @@ from upnext_django.api.job_shapes import JobRef
 from upnext_django.api.paging import Cursor, Limit, page
 from upnext_django.api.params import Arguments, Body, IdempotencyKey, InPath, KeywordArguments, Name
 from upnext_django.api.problems import ProblemError
+from upnext_django.api.shape import Shape
 from upnext_django.api.statistics import Numbers
 from upnext_django.api.visible import all_rows
 from upnext_django.exceptions import UnknownTask
@@ -34,7 +35,7 @@ __all__ = ["Switched", "router"]
 router = Router(tags=["functions"])
 
 
-class FunctionOut(Schema):
+class FunctionOut(Shape):
     """A function that workers know."""
 
     function: str = Field(description="Its identity: the module and the name.")
@@ -59,7 +60,7 @@ class FunctionDetail(FunctionOut):
     definition: dict[str, Any] = Field(description="Its options and parameters, as its worker says them.")
 
 
-class FunctionPage(Schema):
+class FunctionPage(Shape):
     """One page of functions, by name."""
 
     items: list[FunctionOut]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ninja import Schema
 from pydantic import ConfigDict, Field, JsonValue
 
+from upnext_django.api.shape import Shape
 from upnext_django.core.lifecycle import JobStatus
 from upnext_django.operations.waiting import Reason
 
@@ -64,7 +65,7 @@ class JobRef(Schema):
     job_id: str = Field(description="Where `GET /jobs/{job_id}` follows it.")
 
 
-class JobOut(Schema):
+class JobOut(Shape):
     """A job as the history has it, without its arguments and its result."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
@@ -96,14 +97,14 @@ class JobOut(Schema):
     code_version: str | None = None
 
 
-class JobPage(Schema):
+class JobPage(Shape):
     """One page of jobs, the newest first."""
 
     items: list[JobOut]
     next: str | None = Field(default=None, description="`cursor` of the next page, null on the last.")
 
 
-class Payload(Schema):
+class Payload(Shape):
     """What went into a job and came out of it; sensitive values are masked."""
 
     arguments: Any = Field(default=None, description='`{"args": [...], "kwargs": {...}}`.')
@@ -112,7 +113,7 @@ class Payload(Schema):
     meta: Any = None
 
 
-class AttemptOut(Schema):
+class AttemptOut(Shape):
     """One claim of the job by a worker."""
 
     number: int = Field(description="The attempt: a claim after a crash has the number of the one before.")
@@ -126,7 +127,7 @@ class AttemptOut(Schema):
     traceback: str | None = None
 
 
-class Waiting(Schema):
+class Waiting(Shape):
     """Why a job does not run now."""
 
     reason: Reason
@@ -150,7 +151,7 @@ class JobDetail(JobOut):
     waiting: Waiting | None = Field(default=None, description="Null for a job that runs or has ended.")
 
 
-class LogLine(Schema):
+class LogLine(Shape):
     """A line that a job wrote."""
 
     at: datetime
@@ -159,14 +160,14 @@ class LogLine(Schema):
     data: Any = None
 
 
-class LogPage(Schema):
+class LogPage(Shape):
     """One page of a job's log, the oldest line first."""
 
     items: list[LogLine]
     next: str | None = Field(default=None, description="`cursor` of the next page, null at the end.")
 
 
-class TreeJobOut(Schema):
+class TreeJobOut(Shape):
     """A job in its tree."""
 
     id: str
@@ -184,7 +185,7 @@ class TreeJobOut(Schema):
     is_orphan: bool = Field(description="Its parent is not in the history.")
 
 
-class TreeOut(Schema):
+class TreeOut(Shape):
     """The tree of a job: parents before children, siblings by when they could have started."""
 
     root_id: str

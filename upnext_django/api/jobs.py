@@ -73,15 +73,13 @@ def list_jobs(
     """
     rows = all_rows(request, JobRecord).only(*_COLUMNS)
     given = filters.model_dump(exclude_none=True, exclude={"created_from", "created_before"})
-    rows = rows.filter(**given)
-    if "root_id" in given or "parent_id" in given:
-        # The condition is that of the index.
-        rows = rows.filter(parent_id__isnull=False)
+    is_alone = filters.created_from is None and filters.created_before is None
+    rows = history.matching(rows, given, alone=is_alone)
     if filters.created_from is not None:
         rows = history.made_since(rows, filters.created_from)
     if filters.created_before is not None:
         rows = history.made_before(rows, filters.created_before)
-    found, following = page(rows, cursor, limit)
+    found, following = page(rows, cursor, limit, keys_first=len(given) > 1)
     return JobPage(items=[JobOut.model_validate(row) for row in found], next=following)
 
 

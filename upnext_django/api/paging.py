@@ -21,18 +21,29 @@ Limit = Annotated[int, Field(ge=1, le=200, description="At most so many items.")
 
 
 def page(
-    rows: QuerySet[Any], cursor: str | None, limit: int, *, ascending: bool = False
+    rows: QuerySet[Any],
+    cursor: str | None,
+    limit: int,
+    *,
+    ascending: bool = False,
+    keys_first: bool = False,
 ) -> tuple[list[Any], str | None]:
     """Return ``limit`` of ``rows`` by their keys (texts), the highest first, and the next cursor.
 
-    The page begins after ``cursor``. Raises ProblemError for one that no page gave.
+    The page begins after ``cursor``. ``keys_first`` finds the keys before it reads the rows: an index that
+    has all that is asked for is read alone, and taken for that. Raises ProblemError for a cursor that no page
+    gave.
     """
     if cursor is not None:
         rows = rows.filter(**{"pk__gt" if ascending else "pk__lt": read_cursor(cursor)})
-    found = list(rows.order_by("pk" if ascending else "-pk")[: limit + 1])
-    if len(found) <= limit:
-        return found, None
-    return found[:limit], written_cursor(str(found[limit - 1].pk))
+    rows = rows.order_by("pk" if ascending else "-pk")
+    if keys_first:
+        keys = list(rows.values_list("pk", flat=True)[: limit + 1])
+        found = list(rows.filter(pk__in=keys[:limit]))
+    else:
+        found = list(rows[: limit + 1])
+        keys = [row.pk for row in found]
+    return found[:limit], written_cursor(str(keys[limit - 1])) if len(keys) > limit else None
 
 
 def written_cursor(value: str) -> str:

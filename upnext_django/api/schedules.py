@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router
 from pydantic import ConfigDict, Field
 
 from upnext_django import conf
@@ -20,6 +20,7 @@ from upnext_django.api.idempotency import turn_of
 from upnext_django.api.job_shapes import JobRef
 from upnext_django.api.params import Arguments, Body, IdempotencyKey, InPath, KeywordArguments, Moment
 from upnext_django.api.problems import ProblemError, wrong
+from upnext_django.api.shape import Shape
 from upnext_django.api.visible import all_rows, may_see_payload
 from upnext_django.core.missed import MissedRunPolicy
 from upnext_django.exceptions import ScheduleNotFound, UnknownTask
@@ -27,21 +28,21 @@ from upnext_django.models import Schedule
 from upnext_django.operations import schedules
 from upnext_django.operations.function_part import known_functions, may_choose_queue
 from upnext_django.operations.schedules import ScheduleFields
-from upnext_django.operations.timetable import ScheduleInfo, timetable
+from upnext_django.operations.timetable import ScheduleInfo, declared_crons, timetable
 
 __all__ = ["router"]
 
 router = Router(tags=["schedules"])
 
 
-class Call(Schema):
+class Call(Shape):
     """The arguments of its jobs."""
 
     args: list[Any]
     kwargs: dict[str, Any]
 
 
-class LastRunOut(Schema):
+class LastRunOut(Shape):
     """The newest job of a schedule."""
 
     job_id: str
@@ -49,7 +50,7 @@ class LastRunOut(Schema):
     created_at: datetime
 
 
-class ScheduleOut(Schema):
+class ScheduleOut(Shape):
     """When a function runs by itself."""
 
     name: str
@@ -76,7 +77,7 @@ class ScheduleOut(Schema):
     updated_by: str | None = None
 
 
-class SchedulesOut(Schema):
+class SchedulesOut(Shape):
     """All schedules, those declared in code first."""
 
     items: list[ScheduleOut]
@@ -264,9 +265,12 @@ def _checking() -> Iterator[None]:
         raise wrong("body.function", str(error)) from error
 
 
-def _seen(request: HttpRequest) -> list[ScheduleInfo]:
-    """Return what the caller may see: of the rows what the project's rule leaves, and all of the code."""
-    found = timetable()
+def _seen(request: HttpRequest, name: str | None = None) -> list[ScheduleInfo]:
+    """Return what the caller may see: of the rows what the project's rule leaves, and all of the code.
+
+    ``name`` leaves out those of any other name.
+    """
+    found = timetable(name)
     if conf.get().admin_queryset is None:
         return found
     names = set(all_rows(request, Schedule).values_list("name", flat=True))
@@ -286,7 +290,7 @@ def _visible(request: HttpRequest, name: str) -> str:
 
 def _refuse_declared(request: HttpRequest, name: str) -> None:
     _visible(request, name)
-    if any(one.declared and one.name == name for one in timetable()):
+    if name in declared_crons():
         raise ProblemError(409, f"{name} is declared in code, and changed there.", state="declared")
 
 
@@ -300,7 +304,7 @@ def _refuse_of_others(request: HttpRequest, body: _Fields) -> None:
 
 
 def _one(request: HttpRequest, name: str) -> ScheduleOut:
-    for one in _seen(request):
+    for one in _seen(request, name):
         if one.name == name:
             return _told(request, one)
     raise ScheduleNotFound(name)

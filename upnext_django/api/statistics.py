@@ -7,12 +7,13 @@ from enum import StrEnum
 from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router
 from pydantic import Field
 
 from upnext_django.api.endpoint import endpoint
 from upnext_django.api.params import Name
 from upnext_django.api.problems import ProblemError
+from upnext_django.api.shape import Shape
 from upnext_django.operations import stats
 from upnext_django.operations.scope import visible_statistics
 from upnext_django.operations.stats import Counts, Point, Window
@@ -34,7 +35,7 @@ class Span(StrEnum):
         return Window[self.name]
 
 
-class Numbers(Schema):
+class Numbers(Shape):
     """Ends of jobs and attempts in a stretch of time. The counts are the mirror's."""
 
     ended: int = Field(description="Jobs that reached their final status.")
@@ -63,7 +64,7 @@ class Numbers(Schema):
         )
 
 
-class StatsOut(Schema):
+class StatsOut(Shape):
     """The numbers of a whole window."""
 
     window: Span
@@ -71,14 +72,14 @@ class StatsOut(Schema):
     numbers: Numbers
 
 
-class TrendPoint(Schema):
+class TrendPoint(Shape):
     """The numbers of one piece of a window."""
 
     start: datetime
     numbers: Numbers
 
 
-class TrendsOut(Schema):
+class TrendsOut(Shape):
     """A window in pieces, the oldest first; those without jobs too."""
 
     window: Span

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from upnext_django.mirror.rows import AttemptRow, Changes, End, JobRow, LogRow
 from upnext_django.mirror.tally import stat_rows
 from upnext_django.mirror.writing import write
 from upnext_django.models import FunctionRecord, StatRecord, WorkerRecord
+from upnext_django.operations.retention import MINUTES_KEPT
 
 __all__ = ["MODULE", "Seeder"]
 
@@ -38,8 +39,6 @@ _BATCH = 5_000
 _TREE = 20
 _LOGGED = 0.05
 _DISCARDED = 0.3
-# Counts by the minute are of interest for the last hours only, see retention.
-_MINUTES_KEPT = timedelta(days=2)
 
 _Key: TypeAlias = tuple[int, int, str, str, str, int]
 
@@ -193,7 +192,7 @@ class Seeder:
         """Write the counts; those of an earlier run go, since another week was made up."""
         rows = StatRecord.objects.using(self.using)
         rows.filter(function__startswith=f"{MODULE}.").delete()
-        kept_ms = now_ms - round(_MINUTES_KEPT.total_seconds() * 1000)
+        kept_ms = now_ms - round(MINUTES_KEPT.total_seconds() * 1000)
         rows.bulk_create(
             (
                 StatRecord(

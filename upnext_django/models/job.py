@@ -82,11 +82,12 @@ class JobRecord(models.Model):
         ]
         # Each index costs every write of the mirror, so there is one for each thing the lists can be
         # narrowed by, each ordered by the id as they are. What follows the id is looked at there instead of
-        # in the row: of a status and a function together, and for the lowest id of a span of time. Most jobs
-        # have no parent, no key and no schedule: these facts keep them out of four of the indexes.
+        # in the row: of a status and a function together, of a function and a queue, and for the lowest id
+        # of a span of time. Most jobs have no parent, no key and no schedule: these facts keep them out of
+        # four of the indexes.
         indexes = [
             models.Index(fields=["status", "id", "function"], name="upnext_job_status"),
-            models.Index(fields=["function", "id"], name="upnext_job_function"),
+            models.Index(fields=["function", "id", "queue"], name="upnext_job_function"),
             models.Index(fields=["queue", "id"], name="upnext_job_queue"),
             models.Index(
                 fields=["worker_id", "id"],

@@ -5,10 +5,12 @@ Nothing here counts or reads without a limit: a table has a million rows.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Min, QuerySet
+from django.db.models.functions import Coalesce
 
 from upnext_django.core.given import key_of_given_id, may_be_given_id
 from upnext_django.core.ids import first_id_at
@@ -24,12 +26,21 @@ __all__ = [
     "logs",
     "made_before",
     "made_since",
+    "matching",
     "since",
 ]
 
 #: Rows that are counted at most.
 _COUNTED = 10_000
+#: So many jobs are few: each of them is looked up sooner than they are found among others.
+_FEW = 2_000
 _AFTER_ALL_IDS = "~"
+#: Conditions of indexes that do not follow from the value.
+_OF_ITS_INDEX = {name: {"parent_id__isnull": False} for name in ("parent_id", "root_id")}
+#: The time of a submit in a form that no index has: those that it would find had to be sorted by their ids.
+_MADE = Coalesce("created_at", "created_at")
+#: Jobs of which the lowest id is looked for: an index of times and ids has 10,000 of them in a millisecond.
+_LOOKED_AT = 150_000
 #: How far the clocks of two machines may be apart.
 _SKEW_MS = 86_400_000
 
@@ -93,8 +104,11 @@ def children(
 
 
 def made_since(jobs: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
-    """Return those of ``jobs`` that were submitted since then; see since()."""
-    return jobs.filter(**since(moment, using=jobs.db))
+    """Return those of ``jobs`` that were submitted since then, for a list by the id; see since()."""
+    bounds = since(moment, using=jobs.db, most=_LOOKED_AT)
+    del bounds["created_at__gte"]
+    found: QuerySet[Any] = jobs.alias(made=_MADE).filter(made__gte=moment, **bounds)
+    return found
 
 
 def since(moment: datetime, *, using: str, most: int = _COUNTED) -> dict[str, Any]:
@@ -113,8 +127,22 @@ def since(moment: datetime, *, using: str, most: int = _COUNTED) -> dict[str, An
 
 
 def made_before(jobs: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
-    """Return those of ``jobs`` that were submitted earlier; see before()."""
-    return jobs.filter(**before(moment))
+    """Return those of ``jobs`` that were submitted earlier, for a list by the id; see before().
+
+    An id has the time of its submit or one before it, but for clocks that differ: the few jobs whose ids are
+    ahead are looked for in the index of the times, which has the ids.
+    """
+    highest = before(moment)["pk__lt"]
+    first = first_id_at(round(moment.timestamp() * 1000))
+    ahead = JobRecord.objects.using(jobs.db).filter(
+        created_at__gte=moment - timedelta(milliseconds=_SKEW_MS), created_at__lt=moment, pk__gte=first
+    )
+    found = list(ahead.order_by().values_list("pk", flat=True)[:_COUNTED])
+    if len(found) < _COUNTED:
+        # No id lies between one and the same with a character more.
+        highest = f"{max(found)}0" if found else first
+    earlier: QuerySet[Any] = jobs.alias(made=_MADE).filter(made__lt=moment, pk__lt=highest)
+    return earlier
 
 
 def before(moment: datetime) -> dict[str, Any]:
@@ -124,3 +152,20 @@ def before(moment: datetime) -> dict[str, Any]:
     """
     highest = first_id_at(round(moment.timestamp() * 1000) + _SKEW_MS)
     return {"created_at__lt": moment, "pk__lt": highest}
+
+
+def matching(jobs: QuerySet[Any], given: Mapping[str, Any], *, alone: bool = True) -> QuerySet[Any]:
+    """Return those of ``jobs`` that hold all of ``given``, columns that have an index each.
+
+    If few hold one of them, those are looked up: whichever index a database takes else, it may read all
+    that is common to find what is rare. One condition, if it is ``alone``, needs no such choice.
+    """
+    found = jobs
+    for name, value in given.items():
+        found = found.filter(**{name: value}, **_OF_ITS_INDEX.get(name, {}))
+    for name, value in given.items() if len(given) > 1 or not alone else ():
+        lookups = {name: value, **_OF_ITS_INDEX.get(name, {})}
+        keys = JobRecord.objects.using(jobs.db).filter(**lookups).order_by().values("pk")
+        if keys[:_FEW].count() < _FEW:
+            return found.filter(pk__in=keys)
+    return found

@@ -83,12 +83,13 @@ class Pruner:
             connections[conf.get().database].close()
         if pruned.total:
             logger.info(
-                "Retention: %d jobs, %d dead letters without one, %d workers, %d bulk actions and %d stray "
-                "files are deleted.",
+                "Retention: %d jobs, %d dead letters without one, %d workers, %d bulk actions, %d counts and "
+                "%d stray files are deleted.",
                 sum(pruned.jobs.values()),
                 pruned.dead_letters,
                 pruned.workers,
                 pruned.bulk_actions,
+                pruned.statistics,
                 pruned.files,
             )
         if self._stopping.is_set() and not pruned.is_whole:

@@ -5,7 +5,8 @@ its attempts, log lines, dead letter and artifacts along. A live job never goes.
 one of its children does, so what is left of a tree always hangs together; children go first. Open dead
 letters go with the rows of failed jobs: Redis forgets them after the same time. Rows of workers that left
 go after the time of complete jobs, those of bulk actions after that of failed ones; those of functions
-stay, one for each, since jobs name them.
+stay, one for each, since jobs name them. Counts by the minute go after three hours, of which the last is
+shown, those by the hour when the setting says; what was counted in all stays, since counters may not fall.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ from upnext_django import conf
 from upnext_django.conf import Retention
 from upnext_django.core.ids import first_id_at
 from upnext_django.core.lifecycle import JobStatus
-from upnext_django.models import BulkAction, DeadLetterRecord, JobRecord, WorkerRecord
+from upnext_django.models import BulkAction, DeadLetterRecord, JobRecord, StatRecord, WorkerRecord
 from upnext_django.operations import artifact_files
 from upnext_django.operations.deletion import CHUNK, chunk_size, delete_rows, without_children
 
-__all__ = ["CHUNK", "Pruned", "expired", "overdue", "prune"]
+__all__ = ["CHUNK", "MINUTES_KEPT", "Pruned", "expired", "overdue", "prune"]
 
+#: How long counts by the minute are kept. The last hour is drawn from them; the rest is for a clock that
+#: is wrong, and for who looks at the rows himself.
+MINUTES_KEPT = timedelta(hours=3)
 _FEWEST = 10
 _LONG_S = 0.1
 _SHORT_S = 0.03
@@ -39,19 +43,28 @@ _ORDER = (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.COMPLETE)
 class Pruned:
     """What was deleted: jobs by status, dead letters without a job, workers, bulk actions, stray files.
 
-    ``is_whole`` is False if it ended before all that is old enough was gone.
+    ``statistics`` are counts of minutes and hours. ``is_whole`` is False if it ended before all that is old
+    enough was gone.
     """
 
     jobs: dict[str, int] = field(default_factory=dict)
     dead_letters: int = 0
     workers: int = 0
     bulk_actions: int = 0
+    statistics: int = 0
     files: int = 0
     is_whole: bool = True
 
     @property
     def total(self) -> int:
-        return sum(self.jobs.values()) + self.dead_letters + self.workers + self.bulk_actions + self.files
+        return (
+            sum(self.jobs.values())
+            + self.dead_letters
+            + self.workers
+            + self.bulk_actions
+            + self.statistics
+            + self.files
+        )
 
 
 def prune(
@@ -76,6 +89,7 @@ def prune(
     run.dead_letters()
     run.workers()
     run.bulk_actions()
+    run.statistics()
     run.files(everywhere=all_files)
     return run.done
 
@@ -159,6 +173,23 @@ class _Run:
         if not self._is_over():
             ended = BulkAction.objects.using(self._using).filter(ended_at__lt=before)
             self.done.bulk_actions = ended.delete()[0]
+
+    def statistics(self) -> None:
+        """Delete counts by the minute and by the hour that no chart shows any more."""
+        rows = StatRecord.objects.using(self._using)
+        for period_s, kept in (
+            (60, MINUTES_KEPT),
+            (3_600, timedelta(seconds=self._retention.statistics_s)),
+        ):
+            # The unique index begins with these two, so that none but the old ones are read.
+            old = rows.filter(period=period_s, start__lt=self._now - kept).order_by("start")
+            while not self._is_over():
+                ids = list(old.values_list("pk", flat=True)[: self._size])
+                if not ids:
+                    break
+                began_s = time.monotonic()
+                self.done.statistics += rows.filter(pk__in=ids).delete()[0]
+                self._rest(time.monotonic() - began_s)
 
     def files(self, *, everywhere: bool) -> None:
         """Delete the files of artifacts that no row leads to."""

@@ -126,11 +126,15 @@ def series(
         rows = rows.filter(function=function)
     if queue is not None:
         rows = rows.filter(queue=queue)
+    # A week has 168 hours, and some thousand counts in them.
+    by_start: dict[datetime, Counts | None] = {}
     for start, outcome, bound_ms, jobs in rows.values_list("start", "outcome", "bound_ms").annotate(
         Sum("jobs")
     ):
-        seconds = int((start - first).total_seconds()) // window.piece_s * window.piece_s
-        counts = found.get(first + timedelta(seconds=seconds))
+        if start not in by_start:
+            seconds = int((start - first).total_seconds()) // window.piece_s * window.piece_s
+            by_start[start] = found.get(first + timedelta(seconds=seconds))
+        counts = by_start[start]
         if counts is not None:
             counts.add(outcome, bound_ms, jobs)
     return [Point(start, found[start]) for start in pieces]

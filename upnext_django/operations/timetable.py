@@ -12,6 +12,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone as django_timezone
 
 from upnext_django import conf
+from upnext_django.core.cron import Schedule as CronSchedule
 from upnext_django.core.definition import TaskDefinition
 from upnext_django.core.missed import CronPlan
 from upnext_django.core.stand_in import stand_in
@@ -34,6 +35,9 @@ __all__ = [
 
 #: How many runs to come are shown.
 NEXT_RUNS = 5
+_MOST_KEPT = 2_000
+#: When the next runs of a schedule were asked for, and what they are until the first of them has passed.
+_kept: dict[CronSchedule, tuple[datetime, Sequence[datetime]]] = {}
 #: Rows whose next run is looked for to tell which come first.
 _MOST_COMPARED = 200
 
@@ -74,19 +78,26 @@ class ScheduleInfo:
     row: Schedule | None
 
 
-def timetable() -> list[ScheduleInfo]:
-    """Return all schedules: those declared in code first, each group by name; a fixed number of queries."""
+def timetable(name: str | None = None) -> list[ScheduleInfo]:
+    """Return all schedules: those declared in code first, each group by name; a fixed number of queries.
+
+    ``name`` leaves out those of any other name.
+    """
     rows = Schedule.objects.using(conf.get().database).filter(declared=False)
-    return declared_timetable() + sorted(timetable_of(rows), key=lambda info: info.name)
+    if name is not None:
+        rows = rows.filter(name=name)
+    return declared_timetable(name) + sorted(timetable_of(rows), key=lambda info: info.name)
 
 
-def declared_timetable(*, runs: int = NEXT_RUNS) -> list[ScheduleInfo]:
+def declared_timetable(name: str | None = None, *, runs: int = NEXT_RUNS) -> list[ScheduleInfo]:
     """Return the schedules that are declared in code, by name, each with its next ``runs``.
 
-    A fixed number of queries.
+    A fixed number of queries. ``name`` leaves out those of any other name.
     """
     using = conf.get().database
     crons = declared_crons()
+    if name is not None:
+        crons = {function: cron for function, cron in crons.items() if function == name}
     said = {row.key: row for row in Schedule.objects.using(using).filter(declared=True)}
     last = _last_runs_of_crons(crons.keys(), using)
     return [
@@ -133,18 +144,36 @@ def next_runs(
     plan: CronPlan, *, since: datetime | None = None, until: datetime | None = None, most: int = NEXT_RUNS
 ) -> list[datetime]:
     """Return the next runs, at most ``most``, later than now and ``since`` and not after ``until``."""
-    moment = max(django_timezone.now(), since) if since is not None else django_timezone.now()
+    now = django_timezone.now()
+    if most <= NEXT_RUNS and (since is None or since <= now):
+        runs = _runs_from(plan.schedule, now)[:most]
+    else:
+        runs = _runs_after(plan.schedule, now if since is None else max(now, since), most)
+    # Two times of one zone compare by the clock's hands, which lie in a repeated hour.
+    return [run for run in runs if until is None or run.astimezone(UTC) <= until]
+
+
+def _runs_from(schedule: CronSchedule, now: datetime) -> Sequence[datetime]:
+    """Return the next runs after ``now``. To find them takes half a millisecond: they are kept."""
+    asked, runs = _kept.get(schedule, (now, ()))
+    if runs and asked <= now < runs[0].astimezone(UTC):
+        return runs
+    runs = _runs_after(schedule, now, NEXT_RUNS)
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    _kept[schedule] = now, runs
+    return runs
+
+
+def _runs_after(schedule: CronSchedule, moment: datetime, most: int) -> Sequence[datetime]:
     runs: list[datetime] = []
     while len(runs) < most:
         try:
-            moment = plan.schedule.next_after(moment)
+            moment = schedule.next_after(moment)
         except ScheduleExhausted:
             break
-        # Two times of one zone compare by the clock's hands, which lie in a repeated hour.
-        if until is not None and moment.astimezone(UTC) > until:
-            break
         runs.append(moment)
-    return runs
+    return tuple(runs)
 
 
 def _last_runs_of_rows(keys: Sequence[int], using: str) -> dict[str, LastRun]:

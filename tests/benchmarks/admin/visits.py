@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import parse_qsl, urlencode
 
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from tests.admin.addresses import addresses
+from tests.benchmarks.history.visit import Visit
 from upnext_django.models import DeadLetterRecord, JobRecord
 
-__all__ = ["Visit", "visits"]
+__all__ = ["client", "visits"]
 
 JOBS = "jobrecord"
 #: Filters of jobs beside which every other one is opened too.
@@ -32,19 +34,14 @@ _ACTIONS = re.compile(r'<select name="action".*?</select>', re.DOTALL)
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One page: whose it is, what is asked of it, and where. ``form`` is posted, None is a GET."""
-
-    page: str
-    asked: str
-    path: str
-    form: dict[str, str] | None = field(default=None, compare=False)
-
-    @property
-    def title(self) -> str:
-        """What it is called in the report: the same on each database."""
-        return f"{self.page} {self.asked}".strip()
+def client() -> Client:
+    """Return the browser of a superuser."""
+    settings.ALLOWED_HOSTS = ["*"]
+    user = User.objects.filter(username="bench").first() or User.objects.create_superuser("bench")
+    # On a busy machine a page may give up: that is told, and the others are opened.
+    made = Client(raise_request_exception=False)
+    made.force_login(user)
+    return made
 
 
 def visits(client: Client) -> list[Visit]:

@@ -15,10 +15,11 @@ from django.utils import timezone
 from tests.admin.rows import job_id
 from tests.broker.lab import Lab
 from upnext_django import conf
+from upnext_django.core.lifecycle import JobStatus
 from upnext_django.models import AttemptRecord, BulkAction, DeadLetterRecord, JobRecord
 from upnext_django.operations.bulk import begin, run, walk
 from upnext_django.operations.bulk.selection import Clause, Selection
-from upnext_django.operations.bulk.verb import BulkVerb
+from upnext_django.operations.bulk.verb import VERBS, BulkVerb
 
 ROWS = 60
 
@@ -129,3 +130,40 @@ def test_an_action_begins_at_the_lowest_key_that_it_knows(using: str):
 
     reads = [one["sql"] for one in seen if one["sql"].startswith("SELECT") and "jobrecord" in one["sql"]]
     assert any(job_id(55) in sql and "LIMIT" in sql for sql in reads)
+
+
+@pytest.mark.parametrize("verb", list(BulkVerb))
+@pytest.mark.parametrize("ago_s", [None, 0, 600])
+def test_its_parts_are_together_what_it_can_be_done_to(using: str, verb: BulkVerb, ago_s: int | None):
+    now = timezone.now()
+    number = ROWS
+    for status in JobStatus:
+        for letter in ("none", "open", "replayed", "discarded"):
+            for duplicate_of in (None, job_id(1)):
+                number += 1
+                created_s, ended_s = (900, 700) if number % 3 else (500, 300)
+                JobRecord.objects.create(
+                    id=job_id(number),
+                    status=str(status),
+                    duplicate_of=duplicate_of,
+                    created_at=now - timedelta(seconds=created_s),
+                    completed_at=None if number % 7 == 0 else now - timedelta(seconds=ended_s),
+                )
+                if letter != "none":
+                    DeadLetterRecord.objects.create(
+                        job_id=job_id(number),
+                        failed_at=now - timedelta(seconds=ended_s),
+                        attempts=1,
+                        crashes=0,
+                        replayed_as=job_id(2) if letter == "replayed" else None,
+                        discarded_at=now if letter == "discarded" else None,
+                    )
+    doing, until = VERBS[verb], None if ago_s is None else now - timedelta(seconds=ago_s)
+    rows = doing.model._default_manager.all()
+
+    parts = [list(part.values_list("pk", flat=True)) for part in doing.parts(rows, until)]
+
+    together = [key for part in parts for key in part]
+    assert sorted(together) == sorted(doing.eligible(rows, until).values_list("pk", flat=True))
+    assert len(set(together)) == len(together)
+    assert together

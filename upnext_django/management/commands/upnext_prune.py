@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             (pruned.dead_letters, "dead letters without a job"),
             (pruned.workers, "workers"),
             (pruned.bulk_actions, "bulk actions"),
+            (pruned.statistics, "old counts of statistics"),
             (pruned.files, "files of artifacts that no row leads to"),
         ):
             if count:
@@ -63,7 +65,8 @@ class Command(BaseCommand):
 
 def _kept(options: dict[str, Any]) -> Retention:
     usual = conf.get().retention
-    return Retention(
+    return replace(
+        usual,
         complete_s=(options["complete"] or usual.complete_s / _DAY_S) * _DAY_S,
         failed_s=(options["failed"] or usual.failed_s / _DAY_S) * _DAY_S,
         cancelled_s=(options["cancelled"] or usual.cancelled_s / _DAY_S) * _DAY_S,

@@ -41,14 +41,16 @@ class Doing:
 
     ``permission`` is the codename of what a user needs besides seeing the model; ``past`` is its past
     tense. ``eligible(rows, until)`` leaves those that it can be done to and that were so at ``until`` (None:
-    now). ``act(ids, by)`` does it; ``repeat`` is the same for a chunk that may be half done already, and
-    counts what is as wanted as done. ``newest_first`` is the order.
+    now); ``parts(rows, until)`` gives the same in parts, of which one index each finds the newest. ``act(ids,
+    by)`` does it; ``repeat`` is the same for a chunk that may be half done already, and counts what is as
+    wanted as done. ``newest_first`` is the order.
     """
 
     model: type[Model]
     permission: str
     past: str
     eligible: Callable[[QuerySet[Any], datetime | None], QuerySet[Any]]
+    parts: Callable[[QuerySet[Any], datetime | None], Sequence[QuerySet[Any]]]
     act: Callable[[Sequence[str], object], Outcome]
     repeat: Callable[[Sequence[str], object], Outcome]
     newest_first: bool = False
@@ -72,18 +74,36 @@ def _retriable(rows: QuerySet[Any], until: datetime | None) -> QuerySet[Any]:
     return _ended_by(rows.filter(~decided, status__in=_RETRIABLE, duplicate_of=None), until)
 
 
+def _retriable_parts(rows: QuerySet[Any], until: datetime | None) -> Sequence[QuerySet[Any]]:
+    rows = _ended_by(rows.filter(duplicate_of=None), until)
+    failed = rows.filter(Exists(_letter_of_the_job()), status=str(JobStatus.FAILED))
+    return failed, rows.filter(status=str(JobStatus.CANCELLED))
+
+
 def _live(rows: QuerySet[Any], until: datetime | None) -> QuerySet[Any]:
     rows = rows.filter(status__in=_LIVE)
     return rows if until is None else rows.filter(created_at__lte=until)
+
+
+def _live_parts(rows: QuerySet[Any], until: datetime | None) -> Sequence[QuerySet[Any]]:
+    return [_live(rows, until).filter(status=status) for status in _LIVE]
 
 
 def _deletable(rows: QuerySet[Any], until: datetime | None) -> QuerySet[Any]:
     return _ended_by(rows.filter(~Exists(_letter_of_the_job()), status__in=_ENDED), until)
 
 
+def _deletable_parts(rows: QuerySet[Any], until: datetime | None) -> Sequence[QuerySet[Any]]:
+    return [_deletable(rows, until).filter(status=status) for status in _ENDED]
+
+
 def _open(letters: QuerySet[Any], until: datetime | None) -> QuerySet[Any]:
     letters = letters.filter(replayed_as=None, discarded_at=None)
     return letters if until is None else letters.filter(failed_at__lte=until)
+
+
+def _open_parts(letters: QuerySet[Any], until: datetime | None) -> Sequence[QuerySet[Any]]:
+    return [_open(letters, until)]
 
 
 def _letter_of_the_job() -> QuerySet[Any]:
@@ -139,6 +159,7 @@ VERBS: Mapping[BulkVerb, Doing] = {
         permission="retry_job",
         past="retried",
         eligible=_retriable,
+        parts=_retriable_parts,
         act=lambda ids, by: jobs.retry_many(ids, by=by),
         repeat=_repeat_replay("retried"),
     ),
@@ -147,6 +168,7 @@ VERBS: Mapping[BulkVerb, Doing] = {
         permission="cancel_job",
         past="cancelled",
         eligible=_live,
+        parts=_live_parts,
         act=lambda ids, by: jobs.cancel_many(ids, by=by),
         repeat=_repeat_cancel,
     ),
@@ -155,6 +177,7 @@ VERBS: Mapping[BulkVerb, Doing] = {
         permission="delete_jobrecord",
         past="deleted",
         eligible=_deletable,
+        parts=_deletable_parts,
         act=lambda ids, by: deletion.delete_many(ids, by=by),
         repeat=_repeat_delete,
         # No parent before its children.
@@ -165,6 +188,7 @@ VERBS: Mapping[BulkVerb, Doing] = {
         permission="replay_deadletter",
         past="replayed",
         eligible=_open,
+        parts=_open_parts,
         act=lambda ids, by: dead_letters.replay_many(ids, by=by),
         repeat=_repeat_replay("replayed"),
     ),
@@ -173,6 +197,7 @@ VERBS: Mapping[BulkVerb, Doing] = {
         permission="discard_deadletter",
         past="discarded",
         eligible=_open,
+        parts=_open_parts,
         act=_discard,
         # Doing it twice changes nothing.
         repeat=_discard,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from upnext_django.operations.tree.jobs import TreeJob
 from upnext_django.operations.tree.scale import WIDTH, Scale
@@ -15,8 +15,7 @@ _NARROWEST = 2.0
 _PARTS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """A piece of a line. ``kind`` is "wait", "pause" (before a retry) or an attempt's outcome.
 
     ``x`` and ``width`` are in units of the scale; ``seconds`` is how long it lasted, ``strength`` how much of
@@ -40,12 +39,11 @@ def bars(job: TreeJob, scale: Scale, now: float) -> list[Bar]:
     if start > job.ready:
         found.append(_bar("wait", job.ready, start, scale))
     before: float | None = None
-    for segment in job.segments:
-        if before is not None and segment.started > before:
-            found.append(_bar("pause", before, segment.started, scale))
-        ended = now if segment.ended is None else segment.ended
-        found.append(_bar(segment.outcome, segment.started, max(ended, segment.started), scale))
-        before = ended
+    for outcome, started, ended in job.segments:
+        if before is not None and started > before:
+            found.append(_bar("pause", before, started, scale))
+        before = now if ended is None else ended
+        found.append(_bar(outcome, started, max(before, started), scale))
     return found
 
 
@@ -84,5 +82,9 @@ def _part(moment: float, scale: Scale) -> int:
 
 def _bar(kind: str, begin: float, end: float, scale: Scale) -> Bar:
     x = scale.at(begin)
-    width = max(scale.at(end) - x, _NARROWEST)
-    return Bar(kind, min(x, WIDTH - width), width, end - begin)
+    width = scale.at(end) - x
+    if width < _NARROWEST:
+        width = _NARROWEST
+        if x > WIDTH - width:
+            x = WIDTH - width
+    return Bar(kind, x, width, end - begin)

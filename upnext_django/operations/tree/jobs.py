@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import chain
+from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from upnext_django.models import AttemptRecord, JobRecord
+from upnext_django.operations.tree.epoch import Epoch
 
-__all__ = ["MOST", "Segment", "Tree", "TreeJob", "read"]
+__all__ = ["MOST", "Segment", "Tree", "TreeJob", "read", "spans"]
 
 #: Jobs of one tree that are read at the most.
 MOST = 50_000
@@ -22,10 +23,10 @@ _COLUMNS = (
     "parent_id",
     "function_name",
     "status",
-    "created_at",
-    "run_at",
-    "started_at",
-    "completed_at",
+    Epoch("created_at"),
+    Epoch("run_at"),
+    Epoch("started_at"),
+    Epoch("completed_at"),
     "attempts",
     "max_attempts",
     "cache_hit",
@@ -34,8 +35,7 @@ _COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One attempt on the scale: seconds since the epoch, ``ended`` None while it runs."""
 
     outcome: str
@@ -94,16 +94,18 @@ def read(
 
     ``among`` are the jobs that count, None is all of the history.
     """
+    known = (JobRecord.objects.all() if among is None else among).using(using).order_by()
+    # Not with an OR, for which PostgreSQL reads all jobs by their ids if only the first of a tree are wanted.
     # The condition on parent_id is that of the index.
-    whole = Q(pk=root_id) | Q(root_id=root_id, parent_id__isnull=False)
-    known = JobRecord.objects.all() if among is None else among
-    rows = known.using(using).filter(whole).order_by("id").values_list(*_COLUMNS)[: limit + 1]
+    top = known.filter(pk=root_id).values_list(*_COLUMNS)
+    below = known.filter(root_id=root_id, parent_id__isnull=False).values_list(*_COLUMNS)
+    rows = top.union(below, all=True).order_by("id")[: limit + 1]
     jobs = {}
     several = []
-    for row in rows:
-        job = _job(*row)
+    for *facts, crashes, handbacks in rows:
+        job = _job(*facts)
         jobs[job.id] = job
-        if row[8] > 1 or row[11] or row[12]:
+        if job.attempts > 1 or crashes or handbacks:
             several.append(job.id)
     truncated = len(jobs) > limit
     if truncated:
@@ -117,21 +119,14 @@ def _job(
     parent_id: str | None,
     name: str,
     status: str,
-    created_at: datetime,
-    run_at: datetime | None,
-    started_at: datetime | None,
-    completed_at: datetime | None,
+    created: float,
+    run_at: float | None,
+    started: float | None,
+    completed: float | None,
     attempts: int,
     max_attempts: int,
     cache_hit: bool,
-    crashes: int,
-    handbacks: int,
 ) -> TreeJob:
-    started = None if started_at is None else started_at.timestamp()
-    completed = None if completed_at is None else completed_at.timestamp()
-    # A retry moves run_at past the first start: then the job was ready when it was submitted.
-    first_run = attempts <= 1 and run_at is not None
-    ready = run_at.timestamp() if first_run and run_at is not None else created_at.timestamp()
     segments: tuple[Segment, ...] = ()
     if started is not None:
         segments = (Segment(status if completed is not None else "active", started, completed),)
@@ -140,7 +135,8 @@ def _job(
         parent_id,
         name or job_id,
         status,
-        ready,
+        # A retry moves run_at past the first start: then the job was ready when it was submitted.
+        created if run_at is None or attempts > 1 else run_at,
         started,
         completed,
         attempts,
@@ -156,26 +152,24 @@ def _add_segments(jobs: dict[str, TreeJob], job_ids: list[str], using: str) -> N
         return
     rows = AttemptRecord.objects.using(using).filter(job_id__in=job_ids).order_by("job_id", "token")
     by_job: defaultdict[str, list[Segment]] = defaultdict(list)
-    for job_id, outcome, started_at, ended_at in rows.values_list(
-        "job_id", "outcome", "started_at", "ended_at"
+    for job_id, outcome, started, ended in rows.values_list(
+        "job_id", "outcome", Epoch("started_at"), Epoch("ended_at")
     ):
-        if started_at is not None:
-            ended = None if ended_at is None else ended_at.timestamp()
-            by_job[job_id].append(Segment(outcome, started_at.timestamp(), ended))
+        if started is not None:
+            by_job[job_id].append(Segment(outcome, started, ended))
     for job_id, segments in by_job.items():
         jobs[job_id].segments = tuple(segments)
 
 
-def spans(jobs: list[TreeJob], now: float) -> list[tuple[float, float]]:
+def spans(jobs: Iterable[TreeJob], now: float) -> list[tuple[float, float]]:
     """Return the spans in which one of ``jobs`` waited in its queue or ran; unordered."""
-    return list(chain.from_iterable(_spans(job, now) for job in jobs))
-
-
-def _spans(job: TreeJob, now: float) -> list[tuple[float, float]]:
-    start = job.first_start
-    if start is None:
-        end = job.completed if job.completed is not None else now
-        return [(job.ready, max(end, job.ready))] if job.ready <= now else []
-    found = [(min(job.ready, start), start)]
-    found += [(part.started, part.ended if part.ended is not None else now) for part in job.segments]
+    found: list[tuple[float, float]] = []
+    for job in jobs:
+        start = job.first_start
+        if start is not None:
+            found.append((min(job.ready, start), start))
+            found += [(part.started, now if part.ended is None else part.ended) for part in job.segments]
+        elif job.ready <= now:
+            end = job.completed if job.completed is not None else now
+            found.append((job.ready, max(end, job.ready)))
     return found
