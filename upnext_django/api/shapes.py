@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -61,7 +62,8 @@ def _events(shapes: dict[str, Any]) -> dict[str, Any]:
     """Return the shape of a stream. OpenAPI 3.1 has no word for what its events are; clients get a class."""
     (reference,), found = msgspec.json.schema_components([JobEvent], ref_template=f"{_PLACE}{{name}}")
     for name, shape in found.items():
-        shapes.setdefault(name, shape)
+        # Of a docstring, where Pythons before 3.13 keep the margin.
+        shapes.setdefault(name, {**shape, "description": cleandoc(shape["description"])})
     return {"type": "string", "x-event-data": reference}
 
 
