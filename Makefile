@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TESTS ?= tests
-# So many test files at a time: most of their time they wait for workers.
+# So many test files at a time: most of their time they wait for workers. In their order: files of few tests have
+# the longest ones, and would begin last.
 AT_ONCE ?= 3
 
 RUN := $(VENV)/bin/python
@@ -48,7 +49,7 @@ demo: $(FOR_DEMO)
 	SERVE=$(SERVE) $(RUN) -m example_project.demo
 
 test: $(FOR_DEVELOPMENT)
-	$(RUN) -m pytest --numprocesses $(AT_ONCE) --dist loadfile -m '$(NO_OTHER_SERVICE)' $(TESTS)
+	$(RUN) -m pytest --numprocesses $(AT_ONCE) --dist loadfile --no-loadscope-reorder -m '$(NO_OTHER_SERVICE)' $(TESTS)
 
 lint: $(FOR_DEVELOPMENT)
 	$(RUN) -m ruff format --check .

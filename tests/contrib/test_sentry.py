@@ -38,6 +38,15 @@ def no_receivers_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals.job_timed_out, "receivers", [])
 
 
+@pytest.fixture(autouse=True)
+def started_in_a_page() -> Iterator[None]:
+    """Have the worker start where a page is served: Sentry's scopes go over into its threads."""
+    sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Kept())
+    with sentry_sdk.isolation_scope():
+        sentry_sdk.get_current_scope().set_transaction_name("/a/page/", source="route")
+        yield
+
+
 @pytest.fixture
 def sent(worker: WorkerProcess) -> Iterator[list[dict[str, Any]]]:
     """Give the events that Sentry would have been sent."""

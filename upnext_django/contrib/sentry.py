@@ -47,6 +47,8 @@ class _Attempt:
         scope = self._manager.__enter__()
         scope.clear_breadcrumbs()
         scope.set_transaction_name(job.function, source="task")
+        # What Django's integration has said of a page goes over into threads that the page starts.
+        sentry_sdk.get_current_scope().set_transaction_name(job.function, source="task")
         scope.set_tags(
             {
                 "upnext.job_id": job.id,
