@@ -139,8 +139,9 @@ def test_what_a_job_says_of_itself_is_text(admin_client: Client) -> None:
 
 def test_a_line_says_what_is_special_about_its_job(admin_client: Client) -> None:
     a_job(1)
-    child(2, 1, attempts=3, cache_hit=True)
-    child(3, 7)
+    after_the_top = timezone.now()
+    child(2, 1, attempts=3, cache_hit=True, completed_at=after_the_top)
+    child(3, 7, completed_at=after_the_top)
 
     page = admin_client.get(url("tree", 2)).content.decode()
 

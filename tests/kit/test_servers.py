@@ -6,6 +6,8 @@ import psycopg
 import pytest
 import redis
 
+from tests.postgres import fresh_database
+
 
 @pytest.mark.redis7
 def test_redis7_is_the_oldest_server_that_is_promised_to_do(redis7_url: str):
@@ -14,8 +16,8 @@ def test_redis7_is_the_oldest_server_that_is_promised_to_do(redis7_url: str):
 
 
 @pytest.mark.postgres
-def test_a_postgres_database_is_empty(postgres_url: str):
-    with psycopg.connect(postgres_url) as connection:
+def test_a_postgres_database_is_empty():
+    with fresh_database() as url, psycopg.connect(url) as connection:
         tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
 
     assert tables == (0,)
