@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
 
+from upnext_django import conf
 from upnext_django.api.auth import caller
 from upnext_django.api.calling import calling
 from upnext_django.api.endpoint import endpoint
@@ -228,7 +229,7 @@ def replay_dead_letter(
     Other arguments need the permission to see payloads too. One that was replayed or discarded already is
     refused with 409.
     """
-    found = job_id_of(request, job_id)
+    found = _decidable(request, job_id)
     args, kwargs = edited(request, body)
     with turn_of(request, idempotency_key) as turn, calling():
         made = turn.jobs or turn.done(
@@ -247,7 +248,7 @@ def replay_dead_letter(
 )
 def discard_dead_letter(request: HttpRequest, job_id: JobIdInPath) -> Done:
     """Give a dead letter up: the job stays failed and asks for no decision any more."""
-    found = job_id_of(request, job_id)
+    found = _decidable(request, job_id)
     dead_letters.discard(found, by=caller(request).actor)
     return Done(job_id=found)
 
@@ -267,6 +268,14 @@ def _many(request: HttpRequest, body: Many, act: Callable[[Sequence[str]], Outco
         refused=[Refused(job_id=old, reason=reason) for old, reason in outcome.refused.items()],
         more=len(ids) > body.limit,
     )
+
+
+def _decidable(request: HttpRequest, job_id: str) -> str:
+    """Return the id of a job whose dead letter the caller may see; one without a row yet counts as seen."""
+    found = job_id_of(request, job_id)
+    if conf.get().admin_queryset is not None:
+        _letter(request, found)
+    return found
 
 
 def _letter(request: HttpRequest, job_id: str) -> DeadLetterRecord:

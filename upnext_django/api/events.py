@@ -15,6 +15,7 @@ from upnext_django.api.idempotency import turn_of
 from upnext_django.api.job_shapes import EXAMPLE_ID
 from upnext_django.api.params import Body, IdempotencyKey, InPath
 from upnext_django.operations import remote
+from upnext_django.operations.function_part import known_functions
 
 __all__ = ["router"]
 
@@ -55,5 +56,7 @@ def send_event(
     """
     by = caller(request).actor
     with turn_of(request, idempotency_key) as turn, calling():
-        made = turn.jobs or turn.done(remote.send(name, body.data, by=by, turn=turn))
+        made = turn.jobs or turn.done(
+            remote.send(name, body.data, by=by, turn=turn, known=known_functions(request))
+        )
     return Sent(job_ids=made)

@@ -13,10 +13,12 @@ from upnext_django.api.idempotency import turn_of
 from upnext_django.api.job_shapes import JobRef
 from upnext_django.api.params import Arguments, Body, IdempotencyKey, JobIdInPath, KeywordArguments
 from upnext_django.api.problems import ProblemError
-from upnext_django.api.visible import job_id_of, may_see_payload
+from upnext_django.api.visible import all_rows, job_id_of, may_see_payload
 from upnext_django.connection import get_broker
 from upnext_django.exceptions import InvalidTransition
-from upnext_django.operations import jobs
+from upnext_django.models import JobRecord
+from upnext_django.operations import history, jobs
+from upnext_django.operations.scope import is_bounded
 
 __all__ = ["Edit", "edited", "router"]
 
@@ -58,7 +60,14 @@ def cancel_job(request: HttpRequest, job_id: JobIdInPath, body: Cancel | None = 
     One that waits never runs; one that runs is asked to end. One that has ended is refused with 409.
     """
     found = job_id_of(request, job_id)
-    if not jobs.cancel(found, tree=body is not None and body.tree, by=caller(request).actor):
+    tree = body is not None and body.tree
+    if tree and is_bounded(request):
+        # The order to cancel a tree goes to all of it, and the caller may see a part.
+        below = history.below(found, among=all_rows(request, JobRecord))
+        if jobs.cancel_many([found, *below], by=caller(request).actor).done:
+            return Cancelled(cancelled=True)
+        tree = False
+    if not jobs.cancel(found, tree=tree, by=caller(request).actor):
         live = get_broker().job_sync(found)
         raise InvalidTransition(found, "over" if live is None else live.status, "cancelled", ["live"])
     return Cancelled(cancelled=True)

@@ -32,7 +32,7 @@ from upnext_django.connection import get_broker
 from upnext_django.core.job import LiveJob
 from upnext_django.core.lifecycle import TERMINAL, JobStatus
 from upnext_django.exceptions import JobNotFound, UpNextError
-from upnext_django.models import JobRecord, LogRecord
+from upnext_django.models import AttemptRecord, JobRecord, LogRecord
 from upnext_django.operations import history, waiting
 from upnext_django.operations.live_payload import payload_of
 from upnext_django.operations.looking import look
@@ -110,7 +110,10 @@ def get_job(request: HttpRequest, job_id: JobIdInPath) -> JobDetail:
         progress_message=row.progress_message,
         idempotency_key=row.idempotency_key,
         payload=Payload.model_validate(row) if may_see_payload(request) else None,
-        claims=[AttemptOut.model_validate(one) for one in history.attempts(row.pk, using=using)],
+        claims=[
+            AttemptOut.model_validate(one)
+            for one in history.attempts(row.pk, using=using, among=all_rows(request, AttemptRecord))
+        ],
         waiting=_waiting(row.pk, row.status),
     )
 
@@ -123,7 +126,12 @@ def get_tree(
 ) -> TreeOut:
     """Show the whole tree that a job belongs to, with what decided how long it took."""
     row = _row(request, job_id)
-    tree = reading.read(row.root_id or row.pk, limit=limit, using=row._state.db or conf.get().database)
+    tree = reading.read(
+        row.root_id or row.pk,
+        limit=limit,
+        using=row._state.db or conf.get().database,
+        among=all_rows(request, JobRecord),
+    )
     tops = branches(tree)
     critical = critical_path(tops[0]) if tops else frozenset()
     return TreeOut(
@@ -163,7 +171,7 @@ def list_logs(
     Whoever follows a job that runs asks again with the last cursor that was not null.
     """
     row = _row(request, job_id)
-    lines = LogRecord.objects.using(row._state.db or conf.get().database).filter(job_id=row.pk)
+    lines = all_rows(request, LogRecord).filter(job_id=row.pk)
     if level is not None:
         lines = lines.filter(level=level.upper())
     if cursor is not None:

@@ -84,7 +84,7 @@ def ready(request: HttpRequest) -> ReadyOut:
     than a minute behind. Otherwise it is a 503 that names what is missing. With "ready" in
     `UPNEXT["API_OPEN"]` anybody may ask, and is told the names of the checks alone.
     """
-    tells_all = request.auth != "anybody"  # type: ignore[attr-defined]
+    tells_all = request.auth != "anybody" and not is_part(request)  # type: ignore[attr-defined]
     findings = readiness()
     if not is_ready(findings):
         missing = [one for one in findings if one.state is not State.OK]

@@ -15,7 +15,8 @@ from django.core.exceptions import (
     SuspiciousOperation,
     TooManyFieldsSent,
 )
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, RawPostDataException
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
@@ -73,6 +74,9 @@ _REFUSALS: tuple[type[Exception], ...] = (
     Http404,
     BadRequest,
     MultiPartParserError,
+    RawPostDataException,
+    OperationalError,
+    InterfaceError,
     SuspiciousOperation,
     ValidationError,
     HttpError,
@@ -176,6 +180,11 @@ def problem_of(error: Exception) -> ProblemError | None:
             return ProblemError(422, "There are more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS allows.")
         case BadRequest() | MultiPartParserError() | SuspiciousOperation():
             return ProblemError(400, f"The body cannot be read: {error}")
+        case RawPostDataException():
+            return wrong("body", "it is a form; send JSON, with the content type application/json")
+        case OperationalError() | InterfaceError():
+            # Its words may have a host, or values.
+            return ProblemError(503, "The database does not answer.", retry_after=_AGAIN_S)
         case ValidationError():
             return _invalid(error.errors)
         case HttpError():

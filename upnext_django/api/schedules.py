@@ -18,7 +18,7 @@ from upnext_django.api.endpoint import endpoint
 from upnext_django.api.functions import Switched
 from upnext_django.api.idempotency import turn_of
 from upnext_django.api.job_shapes import JobRef
-from upnext_django.api.params import Arguments, Body, IdempotencyKey, InPath, KeywordArguments, Moment
+from upnext_django.api.params import Arguments, Body, IdempotencyKey, InPath, KeywordArguments, Moment, Name
 from upnext_django.api.problems import ProblemError, wrong
 from upnext_django.api.shape import Shape
 from upnext_django.api.visible import all_rows, may_see_payload
@@ -84,7 +84,7 @@ class SchedulesOut(Shape):
 
 
 class _Fields(Body):
-    function: str | None = Field(default=None, max_length=255)
+    function: Name | None = None
     expression: str | None = Field(
         default=None,
         max_length=200,
@@ -125,7 +125,7 @@ class NewSchedule(_Fields):
     )
 
     name: str = Field(min_length=1, max_length=255)
-    function: str = Field(min_length=1, max_length=255, description="The identity of a function.")
+    function: Name = Field(description="The identity of a function.")
     expression: str = Field(
         min_length=1, max_length=200, description="`0 9 * * *`, `*/10 * * * * *` or `@daily`."
     )
@@ -234,7 +234,7 @@ def get_schedule(request: HttpRequest, name: InPath) -> ScheduleOut:
 def change_schedule(request: HttpRequest, name: InPath, body: ScheduleChange) -> ScheduleOut:
     """Change a schedule that is a row; one declared in code is refused with 409."""
     _refuse_declared(request, name)
-    _refuse_of_others(request, body)
+    _refuse_of_others(request, body, _one(request, name).queue)
     with _checking():
         row = schedules.change(name, by=caller(request).actor, revision=body.revision, **body.given())
     return _one(request, row.name)
@@ -273,18 +273,27 @@ def _seen(request: HttpRequest, name: str | None = None) -> list[ScheduleInfo]:
     found = timetable(name)
     if conf.get().admin_queryset is None:
         return found
-    names = set(all_rows(request, Schedule).values_list("name", flat=True))
-    return [one for one in found if one.row is None or one.name in names]
+    known = known_functions(request)
+    names = set(all_rows(request, Schedule).filter(declared=False).values_list("name", flat=True))
+    return [
+        one
+        for one in found
+        if (known is None or one.function in known if one.declared else one.name in names)
+    ]
 
 
 def _visible(request: HttpRequest, name: str) -> str:
     """Return ``name`` if the caller may see that schedule; operations know whether there is one."""
-    using = conf.get().database
-    hidden = Schedule.objects.using(using).filter(name=name).exists() and not (
-        all_rows(request, Schedule).filter(name=name).exists()
-    )
-    if hidden:
-        raise ScheduleNotFound(name)
+    if conf.get().admin_queryset is not None:
+        kept = Schedule.objects.using(conf.get().database).filter(name=name, declared=False)
+        if kept.exists():
+            is_hidden = not all_rows(request, Schedule).filter(name=name).exists()
+        else:
+            # The row of a cron in code says no more than that somebody paused it.
+            known = known_functions(request)
+            is_hidden = known is not None and name not in known
+        if is_hidden:
+            raise ScheduleNotFound(name)
     return name
 
 
@@ -294,12 +303,12 @@ def _refuse_declared(request: HttpRequest, name: str) -> None:
         raise ProblemError(409, f"{name} is declared in code, and changed there.", state="declared")
 
 
-def _refuse_of_others(request: HttpRequest, body: _Fields) -> None:
+def _refuse_of_others(request: HttpRequest, body: _Fields, queue: str = "") -> None:
     """Refuse functions that the caller may not see, and queues that may be somebody else's."""
     known = known_functions(request)
     if body.function is not None and known is not None and body.function not in known:
         raise wrong("body.function", f"nobody knows a function {body.function!r}")
-    if body.queue and not may_choose_queue(request):
+    if body.queue and body.queue != queue and not may_choose_queue(request):
         raise ProblemError(403, "body.queue: you may see a part of the jobs; leave it to the function.")
 
 

@@ -9,10 +9,14 @@ from django.views.decorators.debug import sensitive_variables
 from ninja import Router, Schema
 from pydantic import Field, SecretStr
 
+from upnext_django import conf
 from upnext_django.api.auth import caller
 from upnext_django.api.calling import calling
 from upnext_django.api.endpoint import endpoint
 from upnext_django.api.params import Body, InPath
+from upnext_django.api.visible import all_rows
+from upnext_django.exceptions import SecretNotFound
+from upnext_django.models import Secret
 from upnext_django.operations import secrets
 
 __all__ = ["router"]
@@ -51,7 +55,9 @@ class SecretSet(Schema):
 @endpoint(router, "GET", "/secrets", needs="view_secret", answer=SecretsOut)
 def list_secrets(request: HttpRequest) -> SecretsOut:
     """List the names of secrets, and when each was last set."""
-    return SecretsOut(items=[SecretOut.model_validate(one) for one in secrets.listing()])
+    return SecretsOut(
+        items=[SecretOut.model_validate(one) for one in secrets.listing(all_rows(request, Secret))]
+    )
 
 
 @endpoint(
@@ -65,6 +71,7 @@ def list_secrets(request: HttpRequest) -> SecretsOut:
 @sensitive_variables("body")
 def put_secret(request: HttpRequest, name: InPath, body: SecretValue) -> SecretSet:
     """Set a secret. Workers that run keep what they have until they start again."""
+    _refuse_hidden(request, name)
     with calling():
         created = secrets.put(name, body.value.get_secret_value(), by=caller(request).actor)
     return SecretSet(created=created)
@@ -81,4 +88,12 @@ def put_secret(request: HttpRequest, name: InPath, body: SecretValue) -> SecretS
 )
 def delete_secret(request: HttpRequest, name: InPath) -> None:
     """Delete a secret; Workers that ask for it do not start any more."""
+    _refuse_hidden(request, name)
     secrets.delete(name, by=caller(request).actor)
+
+
+def _refuse_hidden(request: HttpRequest, name: str) -> None:
+    """Raise SecretNotFound for one that is there and that the caller may not see."""
+    there = Secret.objects.using(conf.get().database).filter(pk=name)
+    if there.exists() and not all_rows(request, Secret).filter(pk=name).exists():
+        raise SecretNotFound(f"There is no secret {name!r}.", names=[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 
 from django.core.cache import cache
@@ -11,6 +12,8 @@ from ninja.conf import settings as ninja_settings
 
 from upnext_django import conf
 from upnext_django.api.problems import ProblemError
+
+logger = logging.getLogger("upnext.api")
 
 __all__ = ["address", "spend"]
 
@@ -29,10 +32,14 @@ def spend(who: str, rate_name: str) -> None:
     place = int(now // window_s)
     digest = hashlib.sha256(who.encode()).hexdigest()[:32]
     key = f"upnext:api:{rate_name}:{digest}:{place}"
-    cache.add(key, 0, timeout=window_s + 1)
     try:
+        cache.add(key, 0, timeout=window_s + 1)
         count = cache.incr(key)
     except ValueError:  # it was evicted in between
+        return
+    except Exception as error:  # noqa: BLE001  # each cache has errors of its own
+        # Without it nobody is counted, and everybody served.
+        logger.warning("The cache that counts the requests of the API does not answer: %s", error)
         return
     if count > rate.limit:
         raise ProblemError(

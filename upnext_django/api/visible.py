@@ -28,7 +28,9 @@ def job_row(request: HttpRequest, job_id: str) -> JobRecord | None:
     Raises JobNotFound for a job that the caller may not see: one without a row too, where there is a rule.
     """
     settings = conf.get()
-    row = history.job(job_id, using=settings.database) or history.job_given(job_id, using=settings.database)
+    using = settings.database
+    own = None if settings.admin_queryset is None else all_rows(request, JobRecord)
+    row = history.job(job_id, using=using) or history.job_given(job_id, using=using, among=own)
     if row is None:
         if settings.admin_queryset is not None:
             raise JobNotFound(job_id)

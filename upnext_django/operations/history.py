@@ -14,12 +14,14 @@ from django.db.models.functions import Coalesce
 
 from upnext_django.core.given import key_of_given_id, may_be_given_id
 from upnext_django.core.ids import first_id_at
+from upnext_django.core.lifecycle import TERMINAL
 from upnext_django.models import ArtifactRecord, AttemptRecord, JobRecord, LogRecord
 
 __all__ = [
     "artifacts",
     "attempts",
     "before",
+    "below",
     "children",
     "job",
     "job_given",
@@ -63,19 +65,40 @@ def job(job_id: str, *, using: str = "default") -> JobRecord | None:
     return JobRecord.objects.using(using).filter(pk=job_id).first()
 
 
-def job_given(given: str, *, using: str = "default") -> JobRecord | None:
-    """Return the newest job that its user called ``given`` (``apply_async(task_id=...)``), None if none."""
+def job_given(
+    given: str, *, using: str = "default", among: QuerySet[JobRecord] | None = None
+) -> JobRecord | None:
+    """Return the newest job that its user called ``given`` (``apply_async(task_id=...)``), None if none.
+
+    ``among`` are the jobs that count, None is all of the history.
+    """
     if not may_be_given_id(given):
         return None
-    rows = JobRecord.objects.using(using).filter(
-        idempotency_key=key_of_given_id(given), duplicate_of__isnull=True
+    rows = (
+        (JobRecord.objects.all() if among is None else among)
+        .using(using)
+        .filter(idempotency_key=key_of_given_id(given), duplicate_of__isnull=True)
     )
     return rows.order_by("-id").first()
 
 
-def attempts(job_id: str, *, limit: int = 200, using: str = "default") -> list[AttemptRecord]:
-    """Return the newest ``limit`` claims of a job, the oldest of them first."""
-    newest = AttemptRecord.objects.using(using).filter(job_id=job_id).order_by("-token")[:limit]
+def attempts(
+    job_id: str,
+    *,
+    limit: int = 200,
+    using: str = "default",
+    among: QuerySet[AttemptRecord] | None = None,
+) -> list[AttemptRecord]:
+    """Return the newest ``limit`` claims of a job, the oldest of them first.
+
+    ``among`` are those that count, None is all of the history.
+    """
+    newest = (
+        (AttemptRecord.objects.all() if among is None else among)
+        .using(using)
+        .filter(job_id=job_id)
+        .order_by("-token")[:limit]
+    )
     return list(reversed(newest))
 
 
@@ -101,6 +124,24 @@ def children(
     known = JobRecord.objects.all() if among is None else among
     rows = known.using(using).filter(parent_id=job_id).order_by("id")
     return list(rows.only(*_NARROW)[:limit])
+
+
+def below(job_id: str, *, among: QuerySet[JobRecord], most: int = _COUNTED) -> list[str]:
+    """Return the ids of the live jobs of ``among`` that descend from a job through jobs of ``among``.
+
+    ``most`` of its descendants are looked at; a query for each level.
+    """
+    found: list[str] = []
+    looked = 0
+    parents = [job_id]
+    while parents and looked < most:
+        rows = list(
+            among.filter(parent_id__in=parents).order_by("id").values_list("id", "status")[: most - looked]
+        )
+        looked += len(rows)
+        found += [child for child, status in rows if status not in TERMINAL]
+        parents = [child for child, _ in rows]
+    return found
 
 
 def made_since(jobs: QuerySet[Any], moment: datetime) -> QuerySet[Any]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from upnext_django.core.masking import HIDDEN
-from upnext_django.exceptions import UpNextError
+from upnext_django.core.refusal import MAX_DEPTH
+from upnext_django.exceptions import ArgumentError, UpNextError
 from upnext_django.mirror.redaction import MASK
 
 __all__ = ["hides", "restored"]
@@ -24,15 +25,24 @@ def hides(value: Any) -> bool:
     return value in _MASKS
 
 
-def restored(edited: Any, shown: Any, old: Any) -> Any:
+def restored(edited: Any, shown: Any, old: Any, *, levels: int = MAX_DEPTH) -> Any:
     """Return ``edited`` with the values of ``old`` where it has a mask and ``shown`` has one in that place.
 
-    Raises UpNextError for a mask in a place where nothing was masked: it would be sent as a text.
+    Raises UpNextError for a mask in a place where nothing was masked: it would be sent as a text. Raises
+    ArgumentError for what is nested deeper than ``levels``, which no job takes.
     """
+    if levels < 0:
+        raise ArgumentError(f"It is nested deeper than {MAX_DEPTH} levels.", argument="args")
     if isinstance(edited, Mapping):
-        return {key: restored(value, _item(shown, key), _item(old, key)) for key, value in edited.items()}
+        return {
+            key: restored(value, _item(shown, key), _item(old, key), levels=levels - 1)
+            for key, value in edited.items()
+        }
     if isinstance(edited, list | tuple):
-        return [restored(value, _item(shown, index), _item(old, index)) for index, value in enumerate(edited)]
+        return [
+            restored(value, _item(shown, index), _item(old, index), levels=levels - 1)
+            for index, value in enumerate(edited)
+        ]
     if edited not in _MASKS:
         return edited
     if shown not in _MASKS:

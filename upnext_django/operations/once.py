@@ -17,10 +17,10 @@ import msgspec
 from upnext_django.connection import get_broker
 from upnext_django.core.ids import child_job_id, created_ms, new_job_id
 from upnext_django.core.job import NewJob
-from upnext_django.exceptions import IdempotencyKeyReused, RedisUnavailable
+from upnext_django.exceptions import IdempotencyKeyReused, RedisUnavailable, UpNextError
 from upnext_django.operations import signing
 
-__all__ = ["ANY_TURN", "KEPT_S", "Turn", "once"]
+__all__ = ["ANY_TURN", "KEPT_S", "REFUSALS", "Turn", "once"]
 
 #: How long a key leads to its jobs.
 KEPT_S: Final = 86_400
@@ -70,17 +70,21 @@ class Turn:
         return jobs
 
 
+#: What is raised before anything is sent.
+REFUSALS: Final = (UpNextError, TypeError, ValueError)
 #: That of a request without a key.
 ANY_TURN: Final = Turn()
 
 
 @contextmanager
-def once(key: str | None, *, who: str, asked: bytes) -> Iterator[Turn]:
+def once(
+    key: str | None, *, who: str, asked: bytes, refusals: tuple[type[Exception], ...] = REFUSALS
+) -> Iterator[Turn]:
     """Give the turn of a request; what it says is done() is the answer to later ones.
 
     ``who`` keeps the keys of callers apart, ``asked`` is all that makes the request what it is. Nothing is
-    kept of one that is refused. Without a ``key`` each request is one of its own. Raises
-    IdempotencyKeyReused for a key that came with another request, and RedisUnavailable.
+    kept of one that is refused, by one of ``refusals``. Without a ``key`` each request is one of its own.
+    Raises IdempotencyKeyReused for a key that came with another request, and RedisUnavailable.
     """
     if key is None:
         yield ANY_TURN
@@ -103,11 +107,11 @@ def once(key: str | None, *, who: str, asked: bytes) -> Iterator[Turn]:
     try:
         yield turn
     except RedisUnavailable:
-        # Nobody knows whether the jobs arrived: the next request of the key finds out.
         raise
-    except Exception:
+    except refusals:
         if is_own:
             operator.drop_once_sync(name, begun)
         raise
+    # After anything else nobody knows whether the jobs arrived: the next request of the key finds out.
     if claim.jobs is not None:
         operator.settle_once_sync(name, msgspec.json.encode(claim))

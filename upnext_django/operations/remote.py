@@ -37,11 +37,19 @@ def submit(
     return run_now(function, args, kwargs, by=by, delay=delay, priority=priority, queue=queue, turn=turn)
 
 
-def send(event: str, data: Mapping[str, Any], *, by: object = None, turn: Turn = ANY_TURN) -> list[str]:
+def send(
+    event: str,
+    data: Mapping[str, Any],
+    *,
+    by: object = None,
+    turn: Turn = ANY_TURN,
+    known: frozenset[str] | None = None,
+) -> list[str]:
     """Send an event to all its handlers and return the ids of their jobs.
 
     Raises UnknownTask for an event without handlers, NotForApi where one of them may not be started by the
-    API: none of them is then. Raises TypeError where the data lack what a handler requires, and
+    API, or is not in ``known``, the functions that the caller may run (None: all of them): none of them is
+    then. Raises TypeError where the data lack what a handler requires, and
     ArgumentError for what cannot be sent.
     """
     name = check_name("event", event)
@@ -51,6 +59,8 @@ def send(event: str, data: Mapping[str, Any], *, by: object = None, turn: Turn =
     handlers = call.handlers_sync()
     if not handlers:
         raise UnknownTask(f"No function handles an event {name!r}, in this process or in a worker.")
+    if known is not None and not {handler.function for handler in handlers} <= known:
+        raise NotForApi(f"The event {name!r} has handlers that you may not run; ask who may.")
     closed = [handler.function for handler in handlers if not handler.api]
     if closed:
         raise NotForApi(_closed(closed))

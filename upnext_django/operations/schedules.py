@@ -137,6 +137,8 @@ def save(row: Schedule, *, by: object = None) -> Schedule:
             row.full_clean()
         except ValidationError as error:
             raise DefinitionError(f"Schedule {row.name!r}: {_sentence(error)}") from error
+        if _has_nul([row.name, row.function, row.args, row.kwargs]):
+            raise DefinitionError(f"Schedule {row.name!r} has a NUL character, which databases cannot keep.")
         check(row)
         if old is not None and (
             any(getattr(old, field) != getattr(row, field) for field in _WHEN)
@@ -298,6 +300,19 @@ def _queues(row: Schedule) -> set[str]:
 def _own_queue(row: Schedule) -> str:
     definition = known_definition(row.function, using=row._state.db or conf.get().database)
     return conf.get().default_queue if definition is None else definition.queue
+
+
+def _has_nul(value: Any) -> bool:
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str) and "\x00" in one:
+            return True
+        if isinstance(one, Mapping):
+            left += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple):
+            left += one
+    return False
 
 
 def _refuse_unknown_fields(fields: Mapping[str, Any]) -> None:

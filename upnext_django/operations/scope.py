@@ -12,6 +12,7 @@ from upnext_django import conf
 from upnext_django.models import (
     ArtifactRecord,
     AttemptRecord,
+    BulkAction,
     DeadLetterRecord,
     FunctionRecord,
     JobRecord,
@@ -35,13 +36,15 @@ def scoped(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     The rule is called with every query set of admin and API, of any of our models: it looks at
     ``rows.model``. The user of a request with a token is the token's owner. Where it narrows the user's jobs
     and says nothing of attempts, log lines, artifacts or dead letters, those of the jobs he sees are left;
-    of the outbox and the statistics nothing is.
+    of the outbox and the statistics nothing is, and of the actions on many those that the user asked for.
     """
     rule = conf.get().admin_queryset
     if rule is None:
         return rows
     found: QuerySet[Any] = rule(request, rows)
     model = rows.model
+    if model is BulkAction and is_bounded(request) and not narrows(request, model):
+        return found.filter(user_id=str(request.user.pk))
     if model not in (*_OF_A_JOB, *_OF_ALL) or narrows(request, model) or not is_bounded(request):
         return found
     if model in _OF_ALL:

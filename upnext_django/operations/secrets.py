@@ -17,6 +17,7 @@ from upnext_django.core.names import check_secret_name, variable_of
 from upnext_django.core.sealing import Sealer, Use, sealer_for
 from upnext_django.exceptions import ArgumentError, EncryptionError, SecretNotFound, UpNextError
 from upnext_django.models import Secret
+from upnext_django.operations import audit
 
 __all__ = ["MAX_BYTES", "Rotation", "SecretInfo", "check", "delete", "listing", "put", "rotate", "values"]
 
@@ -47,9 +48,9 @@ class Rotation:
     unreadable: Sequence[str]
 
 
-def listing() -> list[SecretInfo]:
-    """Return all secrets by name. Needs no key."""
-    rows = _rows().defer("ciphertext")
+def listing(among: QuerySet[Secret] | None = None) -> list[SecretInfo]:
+    """Return the secrets of ``among`` by name, None is all of them. Needs no key."""
+    rows = (_rows() if among is None else among).order_by("name").defer("ciphertext")
     return [
         SecretInfo(
             name=row.name,
@@ -76,7 +77,7 @@ def put(name: str, value: str, *, by: object = None) -> bool:
     _, created = Secret.objects.using(conf.get().database).update_or_create(
         name=name, defaults=changed, create_defaults={**changed, "created_at": now}
     )
-    logger.info("The secret %s was %s by %s.", name, "set" if created else "changed", by or "nobody named")
+    audit.note(by, "set" if created else "changed", model=Secret, objects={name: name})
     return created
 
 
@@ -86,7 +87,7 @@ def delete(name: str, *, by: object = None) -> None:
     deleted, _ = _rows().filter(pk=name).delete()
     if not deleted:
         raise SecretNotFound(f"There is no secret {name!r}.", names=[name])
-    logger.info("The secret %s was deleted by %s.", name, by or "nobody named")
+    audit.note(by, "deleted", model=Secret, objects={name: name})
 
 
 def rotate(*, by: object = None) -> Rotation:

@@ -30,7 +30,7 @@ def address_of(request: HttpRequest | None) -> dict[str, str]:
     if request is None:
         return {}
     return {
-        "host": request.META.get("HTTP_HOST", ""),
+        "host": request.get_host(),
         "path": request.path,
         "scheme": request.scheme or "http",
     }
