@@ -9,7 +9,7 @@ AT_ONCE ?= 3
 RUN := $(VENV)/bin/python
 FOR_DEMO := $(VENV)/.for-demo
 FOR_DEVELOPMENT := $(VENV)/.for-development
-NO_OTHER_SERVICE := not postgres and not redis7 and not browser and not bench and not soak$(if $(ALSO_NOT), and not $(ALSO_NOT))
+NO_OTHER_SERVICE := not postgres and not redis7 and not browser and not bench and not soak
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

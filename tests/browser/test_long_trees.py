@@ -16,10 +16,9 @@ from upnext_django.models import JobRecord
 
 pytestmark = pytest.mark.browser
 
-#: Promised is 1 s; the machine that runs the tests is busy with others, so the best of some tries counts.
+#: Promised is 1 s; the machine that runs the tests may be busy with others.
 _PROMISED_MS = 1_000
 _LOAD = 4
-_TRIES = 3
 
 
 def _id(tree: int, number: int) -> str:
@@ -106,12 +105,10 @@ def test_a_thousand_jobs_open_without_scripts(without_scripts: Visitor, trees: d
     without_scripts.open(root)
     expect(page.locator(".upnext-group").first).to_be_visible()
 
-    took_ms = []
-    for _ in range(_TRIES):
-        began = time.monotonic()
-        without_scripts.open(f"{root}?all=1")
-        took_ms.append((time.monotonic() - began) * 1000)
+    began = time.monotonic()
+    without_scripts.open(f"{root}?all=1")
+    took_ms = (time.monotonic() - began) * 1000
 
     assert page.locator(".upnext-tree tbody tr").count() >= 500
     assert page.locator(".upnext-tree tr[data-failed]").count() > 0
-    assert min(took_ms) < _PROMISED_MS * _LOAD
+    assert took_ms < _PROMISED_MS * _LOAD
