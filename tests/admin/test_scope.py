@@ -11,25 +11,31 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from tests.admin.forms import sent
 from tests.admin.rows import a_function, a_job, a_log_line, an_attempt, job_id
+from tests.admin.tenants import (  # noqa: F401
+    OURS,
+    THEIRS,
+    all_for_root,
+    all_that_is_blue,
+    either_rule,
+    only_the_blue_queue,
+    short_rule,
+    whole_rule,
+)
 from upnext_django import conf
 from upnext_django.connection import get_broker
 from upnext_django.core.ids import new_job_id
 from upnext_django.core.job import NewJob
 from upnext_django.models import (
     DeadLetterRecord,
-    FunctionRecord,
     JobRecord,
     LogRecord,
     OutboxEntry,
-    Schedule,
     Secret,
     StatRecord,
     WorkerRecord,
@@ -37,52 +43,6 @@ from upnext_django.models import (
 from upnext_django.operations.scope import scoped
 
 pytestmark = pytest.mark.django_db
-
-OURS, THEIRS = "blue.tasks.pay", "red.tasks.refund"
-OF_A_SCHEDULE = {
-    "name": "blue nightly",
-    "expression": "0 0 * * *",
-    "args": "[]",
-    "kwargs": "{}",
-    "missed_run_policy": "latest_only",
-}
-
-
-def only_the_blue_queue(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows.filter(queue="blue") if rows.model is JobRecord else rows
-
-
-def all_that_is_blue(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """The rule of a project that thought of everything; its superusers see everything."""
-    if rows.model in (JobRecord, DeadLetterRecord, StatRecord, FunctionRecord):
-        return rows.filter(queue="blue")
-    if rows.model in (Schedule, Secret):
-        return rows.filter(name__startswith="blue")
-    if rows.model is WorkerRecord:
-        return rows.filter(id__startswith="blue")
-    return rows
-
-
-def all_for_root(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows if request.user.get_username() == "root" else all_that_is_blue(request, rows)
-
-
-@pytest.fixture(params=[only_the_blue_queue, all_that_is_blue], ids=lambda rule: str(rule.__name__))
-def either_rule(request: pytest.FixtureRequest) -> Iterator[None]:
-    with override_settings(UPNEXT={"ADMIN_QUERYSET": f"{__name__}.{request.param.__name__}"}):
-        yield
-
-
-@pytest.fixture
-def short_rule() -> Iterator[None]:
-    with override_settings(UPNEXT={"ADMIN_QUERYSET": f"{__name__}.only_the_blue_queue"}):
-        yield
-
-
-@pytest.fixture
-def whole_rule() -> Iterator[None]:
-    with override_settings(UPNEXT={"ADMIN_QUERYSET": f"{__name__}.all_that_is_blue"}):
-        yield
 
 
 @pytest.fixture
@@ -329,32 +289,6 @@ def test_secrets_of_others_have_no_page(admin_client: Client):
     response = admin_client.post(reverse("admin:upnext_secret_delete", args=["crimson_key"]), {"post": "yes"})
     assert response.status_code in (302, 404)
     assert Secret.objects.filter(name="crimson_key").exists()
-
-
-@pytest.mark.usefixtures("whole_rule")
-def test_a_schedule_keeps_to_the_queue_of_its_function(admin_client: Client):
-    a_function(OURS, queue="blue")
-    given = {**OF_A_SCHEDULE, "function": OURS, "queue": "red"}
-
-    response = admin_client.post(reverse("admin:upnext_schedule_add"), given)
-
-    assert response.status_code == 200
-    errors = response.context["adminform"].form.errors
-    assert errors["queue"] == ["Leave it empty, for the function's own queue."]
-    assert not Schedule.objects.exists()
-
-
-@pytest.mark.usefixtures("whole_rule")
-def test_a_schedule_is_of_a_function_that_is_seen(admin_client: Client):
-    a_function(OURS, queue="blue")
-    a_function(THEIRS, queue="red")
-    given = {**OF_A_SCHEDULE, "function": THEIRS}
-
-    response = admin_client.post(reverse("admin:upnext_schedule_add"), given)
-
-    assert response.status_code == 200
-    assert "You know no function" in response.content.decode()
-    assert not Schedule.objects.exists()
 
 
 # -- with Redis

@@ -226,7 +226,7 @@ class DeadLetterRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("each attempt"))
     def shown_attempts(self, letter: DeadLetterRecord) -> SafeString:
-        return attempts_table(letter.job_id, using=letter._state.db or "default")
+        return attempts_table(letter.job_id, letter)
 
     @admin.display(description=gettext_lazy("arguments"))
     def shown_arguments(self, letter: DeadLetterRecord) -> SafeString | str:

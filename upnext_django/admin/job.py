@@ -26,17 +26,17 @@ from upnext_django.admin.display import as_json, as_text, duration, pill, time_c
 from upnext_django.admin.filters import FunctionFilter, LevelFilter, QueueFilter, WhenFilter, WorkerFilter
 from upnext_django.admin.job_actions import JobActions
 from upnext_django.admin.jobs_at_once import JobsAtOnce
+from upnext_django.admin.readonly import part_of
 from upnext_django.admin.search import argument_of, having_argument
 from upnext_django.admin.tree import TreePages
 from upnext_django.connection import get_broker
 from upnext_django.core.ids import is_job_id
 from upnext_django.core.lifecycle import TERMINAL
 from upnext_django.exceptions import UpNextError
-from upnext_django.models import FunctionRecord, JobRecord
+from upnext_django.models import ArtifactRecord, AttemptRecord, FunctionRecord, JobRecord, LogRecord
 from upnext_django.operations import history, waiting
 from upnext_django.operations.bulk.selection import NOTHING, Clause, narrowed
 from upnext_django.operations.looking import look
-from upnext_django.operations.scope import scoped
 from upnext_django.operations.waiting import Reason, Standing
 
 __all__ = ["JobRecordAdmin"]
@@ -48,7 +48,6 @@ _ID_START = re.compile(r"[0-9a-f]{4,8}(-[0-9a-f]{0,4}){0,3}(-[0-9a-f]{0,12})?")
 #: Filters that have an index each, and none together.
 _NARROWING = ("status__exact", "function", "queue", "worker_id", "level")
 _CHILDREN_COUNTED = 100
-_VISIBLE = "_upnext_visible"
 _FUNCTIONS_SEARCHED = 50
 _MOMENTS_OF = 20
 _HAVING_KEY = 500
@@ -120,13 +119,6 @@ class JobRecordAdmin(JobsAtOnce):
             or "level" in chosen
             or argument_of(request.GET.get(SEARCH_VAR, "").strip()) is not None
         )
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        job = super().get_object(request, object_id, from_field)
-        if job is not None:
-            # Its columns are told of no request, and those it led to may be none of the user's.
-            job.__dict__[_VISIBLE] = scoped(request, JobRecord.objects.all())
-        return job
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -251,7 +243,7 @@ class JobRecordAdmin(JobsAtOnce):
 
     @admin.display(description=_("each attempt"))
     def attempts_table(self, job: JobRecord) -> SafeString:
-        return attempts_table(job.pk, using=job._state.db or "default")
+        return attempts_table(job.pk, job)
 
     @admin.display(description=_("files"))
     def artifacts_table(self, job: JobRecord) -> SafeString:
@@ -261,7 +253,9 @@ class JobRecordAdmin(JobsAtOnce):
                 "name": visible(one.name),
                 "url": self.url("upnext_artifactrecord_change", one.pk),
             }
-            for one in history.artifacts(job.pk, using=job._state.db or "default")
+            for one in history.artifacts(
+                job.pk, using=job._state.db or "default", among=part_of(ArtifactRecord, job)
+            )
         ]
         return render_to_string("admin/upnext/jobrecord/artifacts.html", {"rows": rows})
 
@@ -274,7 +268,7 @@ class JobRecordAdmin(JobsAtOnce):
                 "message": visible(line.message),
                 "data": as_json(line.data) if line.data else "",
             }
-            for line in history.logs(job.pk, using=job._state.db or "default")
+            for line in history.logs(job.pk, using=job._state.db or "default", among=part_of(LogRecord, job))
         ]
         return render_to_string("admin/upnext/jobrecord/logs.html", {"lines": lines})
 
@@ -302,9 +296,7 @@ class JobRecordAdmin(JobsAtOnce):
     @admin.display(description=_("children"))
     def children(self, job: JobRecord) -> SafeString | str:
         using = job._state.db or "default"
-        found = history.children(
-            job.pk, limit=_CHILDREN_COUNTED, using=using, among=job.__dict__.get(_VISIBLE)
-        )
+        found = history.children(job.pk, limit=_CHILDREN_COUNTED, using=using, among=part_of(JobRecord, job))
         if not found:
             return "-"
         url = reverse("admin:upnext_jobrecord_changelist", current_app=self.admin_site.name)
@@ -355,7 +347,10 @@ def _standing(job: JobRecord) -> Standing | None:
 def _moments(job: JobRecord) -> list[dict[str, Any]]:
     """Return what happened to a job, each with the time since its submit."""
     found: list[tuple[str, datetime]] = [("queued", job.created_at)]
-    for one in history.attempts(job.pk, limit=_MOMENTS_OF, using=job._state.db or "default"):
+    attempts = history.attempts(
+        job.pk, limit=_MOMENTS_OF, using=job._state.db or "default", among=part_of(AttemptRecord, job)
+    )
+    for one in attempts:
         if one.started_at is not None:
             found.append(("active", one.started_at))
         if one.ended_at is not None:

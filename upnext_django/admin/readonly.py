@@ -16,7 +16,16 @@ from upnext_django.admin.paging import CappedPaginator
 from upnext_django.operations.bulk.selection import Clause
 from upnext_django.operations.scope import scoped
 
-__all__ = ["ReadOnlyAdmin"]
+__all__ = ["ReadOnlyAdmin", "part_of"]
+
+
+_SEEN_BY = "_upnext_seen_by"
+
+
+def part_of(model: type[Any], seen: Any) -> QuerySet[Any] | None:
+    """Return the rows of ``model`` that the user sees who is shown ``seen``, None for all of them."""
+    request = seen.__dict__.get(_SEEN_BY)
+    return None if request is None else scoped(request, model._default_manager.all())
 
 
 class ReadOnlyAdmin(PageAdmin):
@@ -39,6 +48,13 @@ class ReadOnlyAdmin(PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return scoped(request, super().get_queryset(request))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            # Its columns are told of no request, and what it led to may be none of the user's: see part_of().
+            found.__dict__[_SEEN_BY] = request
+        return found
 
     def search_clauses(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> list[Clause]:
         """Return what a search of this list means, for an action to keep; most lists have no search."""

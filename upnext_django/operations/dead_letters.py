@@ -50,9 +50,9 @@ def open_letters(
     return letters if error_type is None else letters.filter(error_type=error_type)
 
 
-def attempts(letter: DeadLetterRecord) -> list[AttemptRecord]:
-    """Return the attempts that failed, the oldest first, each with its traceback."""
-    return history.attempts(letter.job_id, using=conf.get().database)
+def attempts(letter: DeadLetterRecord, among: QuerySet[AttemptRecord] | None = None) -> list[AttemptRecord]:
+    """Return the attempts that failed, the oldest first, each with its traceback; see history.attempts()."""
+    return history.attempts(letter.job_id, using=conf.get().database, among=among)
 
 
 def payload(letter: DeadLetterRecord) -> JobRecord | None:

@@ -344,7 +344,7 @@ def test_a_copy_of_a_hidden_or_unknown_job_is_not_found(sending: str, admin_clie
     own = {"REDIS_URL": environment.redis_url, "NAMESPACE": environment.namespace}
 
     assert admin_client.get(f"{sending}run/", {"copy": job_id(9)}).status_code == 404
-    with override_settings(UPNEXT={**own, "ADMIN_QUERYSET": "tests.admin.test_scope.only_the_blue_queue"}):
+    with override_settings(UPNEXT={**own, "ADMIN_QUERYSET": "tests.admin.tenants.only_the_blue_queue"}):
         assert admin_client.get(f"{sending}run/", {"copy": job.pk}).status_code == 404
 
 

@@ -188,7 +188,7 @@ def test_an_action_in_an_address_changes_nothing(lab: Lab, admin_client: Client)
 def test_an_action_stays_in_what_the_projects_rule_shows(lab: Lab, admin_client: Client):
     hidden, shown = waiting(lab), waiting(lab)
     JobRecord.objects.filter(pk=shown).update(queue="blue")
-    rule = {"ADMIN_QUERYSET": "tests.admin.test_scope.only_the_blue_queue"}
+    rule = {"ADMIN_QUERYSET": "tests.admin.tenants.only_the_blue_queue"}
     environment = get_broker().environment
     own = {"REDIS_URL": environment.redis_url, "NAMESPACE": environment.namespace}
 
