@@ -33,7 +33,8 @@ class BulkAction(models.Model):
     ``cursor`` is the last key that was looked at, ``pending`` the keys of the chunk in hand, NULL between
     two; ``step`` grows with each write of those, and who read an older one may not write. ``total`` is how
     many matched at the start, NULL if nobody knows. ``reasons`` are those of the first refusals. ``error``
-    says why it failed.
+    says why it failed. ``seed`` is that of the API's request with an idempotency key (operations.once), so
+    that its repetition finds this one.
     """
 
     verb = models.CharField(_("action"), max_length=16)
@@ -60,6 +61,7 @@ class BulkAction(models.Model):
     done = models.BigIntegerField(_("done"), default=0)
     refused = models.BigIntegerField(_("refused"), default=0)
     reasons = models.JSONField(_("reasons"), default=list)
+    seed = models.CharField(_("request"), max_length=64, null=True, unique=True, editable=False)
     error = models.TextField(_("error"), default="", blank=True)
 
     objects = Rows["BulkAction"]()

@@ -45,6 +45,11 @@ class Turn:
     def jobs(self) -> list[str] | None:
         return None if self._claim is None else self._claim.jobs
 
+    @property
+    def seed(self) -> str | None:
+        """What everything that is made in the key's requests is named by, None without a key."""
+        return None if self._claim is None else self._claim.seed
+
     def named(self, job: NewJob) -> NewJob:
         """Return ``job`` with the id that it has in every request of the key; as it is without a key."""
         if self._claim is None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import override_settings
@@ -101,6 +102,24 @@ def test_the_same_key_begins_one_action(root: Program, waiting: Make):
     assert other == 422
     assert problem["errors"][0]["field"] == "header.Idempotency-Key"
     assert BulkAction.objects.count() == 1
+
+
+def test_requests_of_one_key_at_once_begin_one_action(root: Program, waiting: Make, monkeypatch: Any):
+    waiting(1)
+    answers = []
+    start = begin.start
+
+    def meanwhile(*args: Any, **kwargs: Any) -> BulkAction:
+        monkeypatch.setattr(begin, "start", start)
+        answers.append(begun(root, "cancel-jobs", {"queue": "mail"}, key="k1"))
+        return start(*args, **kwargs)
+
+    monkeypatch.setattr(begin, "start", meanwhile)
+    answers.append(begun(root, "cancel-jobs", {"queue": "mail"}, key="k1"))
+
+    assert answers[0] == answers[1]
+    assert BulkAction.objects.count() == 1
+    assert LogEntry.objects.filter(content_type__model="bulkaction").count() == 1
 
 
 def test_times_leave_out_what_is_older_and_younger(root: Program, waiting: Make, work: Work):

@@ -42,34 +42,43 @@ def rows(
 
 
 def start(
-    verb: BulkVerb, selection: Selection, *, by: object = None, request: HttpRequest | None = None
+    verb: BulkVerb,
+    selection: Selection,
+    *,
+    by: object = None,
+    request: HttpRequest | None = None,
+    seed: str | None = None,
 ) -> BulkAction:
     """Have the workers do ``verb`` to all rows of ``selection`` that were so until now; returns at once.
 
     ``by`` is who asked: a user (or audit.Actor), whose permissions and scope count for each chunk, or the
-    name of a script, which may do all. ``request`` is the user's own, for the project's rule. Raises
-    PermissionDenied.
+    name of a script, which may do all. ``request`` is the user's own, for the project's rule. An action that
+    was begun with the same ``seed`` is returned instead. Raises PermissionDenied.
     """
     doing = VERBS[verb]
     actor.check(by, doing, selection)
     selection = selection.bounded(doing.model)
     assert selection.until is not None
     user = actor.user_of(by)
-    action = BulkAction(
-        verb=verb.value,
-        clauses=selection.as_dict()["clauses"],
-        words=list(selection.words),
-        newest=selection.newest,
-        until=selection.until,
-        user_id="" if user is None else str(user.pk),
-        by=str(by or "")[:255],
-        through=by.through[:255] if isinstance(by, Actor) else "",
-        address=actor.address_of(request),
-        asked_at=timezone.now(),
-    )
+    facts = {
+        "verb": verb.value,
+        "clauses": selection.as_dict()["clauses"],
+        "words": list(selection.words),
+        "newest": selection.newest,
+        "until": selection.until,
+        "user_id": "" if user is None else str(user.pk),
+        "by": str(by or "")[:255],
+        "through": by.through[:255] if isinstance(by, Actor) else "",
+        "address": actor.address_of(request),
+        "asked_at": timezone.now(),
+    }
     with transaction.atomic(using=_using()):
-        action.save(using=_using())
-        _note(by, "asked for", action)
+        if seed is None:
+            action, is_new = BulkAction.objects.using(_using()).create(**facts), True
+        else:
+            action, is_new = BulkAction.objects.using(_using()).get_or_create(seed=seed, defaults=facts)
+        if is_new:
+            _note(by, "asked for", action)
     return action
 
 
