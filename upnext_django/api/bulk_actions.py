@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from upnext_django.api.auth import caller
 from upnext_django.api.endpoint import endpoint
 from upnext_django.api.idempotency import turn_of
-from upnext_django.api.matching import JobsThatMatch, LettersThatMatch
+from upnext_django.api.matching import JobsThatMatch, LettersThatMatch, Matching
 from upnext_django.api.paging import Cursor, Limit, read_cursor, written_cursor
 from upnext_django.api.params import IdempotencyKey, KeyInPath
 from upnext_django.api.problems import ProblemError, wrong
@@ -106,84 +106,66 @@ def list_bulk_actions(request: HttpRequest, cursor: Cursor = None, limit: Limit 
 # Before the keys: "retry-jobs" is none.
 
 
-@endpoint(
-    router,
-    "POST",
-    "/bulk-actions/retry-jobs",
-    needs=VERBS[BulkVerb.RETRY].codenames,
-    answer=BulkActionRef,
-    status=202,
-    refuses=(400, 413, 503),
+def _beginning(verb: BulkVerb, path: str, name: str, matching: type[Matching], said: str) -> None:
+    """Declare the operation ``name`` that begins ``verb`` at ``path``, for rows that match ``matching``."""
+
+    def view(request: HttpRequest, body: Any, idempotency_key: IdempotencyKey = None) -> BulkActionRef:
+        selection = body.selection()
+        by = caller(request).actor
+        with turn_of(request, idempotency_key) as turn:
+            made = turn.jobs or turn.done(
+                [str(begin.start(verb, selection, by=by, request=request, seed=turn.seed).pk)]
+            )
+        return BulkActionRef(id=int(made[0]))
+
+    view.__name__, view.__doc__ = name, said
+    view.__annotations__["body"] = matching
+    endpoint(
+        router,
+        "POST",
+        f"/bulk-actions/{path}",
+        needs=VERBS[verb].codenames,
+        answer=BulkActionRef,
+        status=202,
+        refuses=(400, 413, 503),
+    )(view)
+
+
+_beginning(
+    BulkVerb.RETRY,
+    "retry-jobs",
+    "retry_jobs",
+    JobsThatMatch,
+    "Make a new job from each that failed or was cancelled and matches.",
 )
-def retry_jobs(
-    request: HttpRequest, body: JobsThatMatch, idempotency_key: IdempotencyKey = None
-) -> BulkActionRef:
-    """Make a new job from each that failed or was cancelled and matches."""
-    return _begun(request, BulkVerb.RETRY, body, idempotency_key)
-
-
-@endpoint(
-    router,
-    "POST",
-    "/bulk-actions/cancel-jobs",
-    needs=VERBS[BulkVerb.CANCEL].codenames,
-    answer=BulkActionRef,
-    status=202,
-    refuses=(400, 413, 503),
+_beginning(
+    BulkVerb.CANCEL,
+    "cancel-jobs",
+    "cancel_jobs",
+    JobsThatMatch,
+    "Cancel each job that has not ended and matches.",
 )
-def cancel_jobs(
-    request: HttpRequest, body: JobsThatMatch, idempotency_key: IdempotencyKey = None
-) -> BulkActionRef:
-    """Cancel each job that has not ended and matches."""
-    return _begun(request, BulkVerb.CANCEL, body, idempotency_key)
-
-
-@endpoint(
-    router,
-    "POST",
-    "/bulk-actions/delete-jobs",
-    needs=VERBS[BulkVerb.DELETE].codenames,
-    answer=BulkActionRef,
-    status=202,
-    refuses=(400, 413, 503),
+_beginning(
+    BulkVerb.DELETE,
+    "delete-jobs",
+    "delete_jobs",
+    JobsThatMatch,
+    "Delete the rows of each job that has ended and matches. It cannot be undone.",
 )
-def delete_jobs(
-    request: HttpRequest, body: JobsThatMatch, idempotency_key: IdempotencyKey = None
-) -> BulkActionRef:
-    """Delete the rows of each job that has ended and matches. It cannot be undone."""
-    return _begun(request, BulkVerb.DELETE, body, idempotency_key)
-
-
-@endpoint(
-    router,
-    "POST",
-    "/bulk-actions/replay-dead-letters",
-    needs=VERBS[BulkVerb.REPLAY].codenames,
-    answer=BulkActionRef,
-    status=202,
-    refuses=(400, 413, 503),
+_beginning(
+    BulkVerb.REPLAY,
+    "replay-dead-letters",
+    "replay_all_dead_letters",
+    LettersThatMatch,
+    "Make a new job from each open dead letter that matches.",
 )
-def replay_all_dead_letters(
-    request: HttpRequest, body: LettersThatMatch, idempotency_key: IdempotencyKey = None
-) -> BulkActionRef:
-    """Make a new job from each open dead letter that matches."""
-    return _begun(request, BulkVerb.REPLAY, body, idempotency_key)
-
-
-@endpoint(
-    router,
-    "POST",
-    "/bulk-actions/discard-dead-letters",
-    needs=VERBS[BulkVerb.DISCARD].codenames,
-    answer=BulkActionRef,
-    status=202,
-    refuses=(400, 413, 503),
+_beginning(
+    BulkVerb.DISCARD,
+    "discard-dead-letters",
+    "discard_all_dead_letters",
+    LettersThatMatch,
+    "Give each open dead letter up that matches: its job stays failed.",
 )
-def discard_all_dead_letters(
-    request: HttpRequest, body: LettersThatMatch, idempotency_key: IdempotencyKey = None
-) -> BulkActionRef:
-    """Give each open dead letter up that matches: its job stays failed."""
-    return _begun(request, BulkVerb.DISCARD, body, idempotency_key)
 
 
 @endpoint(
@@ -243,16 +225,6 @@ def resume_bulk_action(request: HttpRequest, action_id: KeyInPath) -> BulkAction
     _refuse_unless(may_take_up(request.user, row) and _is_covered(request, row))
     begin.go_on(row.pk, by=caller(request).actor)
     return BulkActionOut(**_told(begin.get(row.pk)))
-
-
-def _begun(
-    request: HttpRequest, verb: BulkVerb, body: JobsThatMatch | LettersThatMatch, key: str | None
-) -> BulkActionRef:
-    selection = body.selection()
-    by = caller(request).actor
-    with turn_of(request, key) as turn:
-        made = turn.jobs or turn.done([str(begin.start(verb, selection, by=by, request=request).pk)])
-    return BulkActionRef(id=int(made[0]))
 
 
 def _row(request: HttpRequest, action_id: int) -> BulkAction:

@@ -19,13 +19,14 @@ from upnext_django.api.endpoint import endpoint
 from upnext_django.api.idempotency import turn_of
 from upnext_django.api.job_actions import Edit, edited
 from upnext_django.api.job_shapes import EXAMPLE_ID, AttemptOut, JobRef, Payload
+from upnext_django.api.matching import LettersThatMatch, lookups
 from upnext_django.api.paging import Cursor, Limit, page
-from upnext_django.api.params import Body, IdempotencyKey, JobIdInPath, Moment, Name
+from upnext_django.api.params import IdempotencyKey, JobIdInPath, Moment, Name
 from upnext_django.api.problems import wrong
 from upnext_django.api.shape import Shape
 from upnext_django.api.visible import all_rows, job_id_of, may_see_payload
 from upnext_django.exceptions import JobNotFound
-from upnext_django.models import DeadLetterRecord
+from upnext_django.models import AttemptRecord, DeadLetterRecord
 from upnext_django.operations import dead_letters
 from upnext_django.operations.outcome import Outcome
 
@@ -114,7 +115,7 @@ class LetterDetail(LetterOut):
     )
 
 
-class Many(Body):
+class Many(LettersThatMatch):
     """Which open dead letters are meant: those of `job_ids`, or all that match what is given."""
 
     model_config = ConfigDict(
@@ -122,12 +123,6 @@ class Many(Body):
     )
 
     job_ids: Annotated[list[Name], Field(min_length=1, max_length=_MOST)] | None = None
-    function: Name | None = None
-    queue: Name | None = None
-    error_type: Name | None = None
-    fingerprint: Name | None = None
-    failed_from: Moment | None = None
-    failed_before: Moment | None = None
     limit: int = Field(default=_MOST, ge=1, le=_MOST, description="The oldest so many are taken.")
 
 
@@ -204,7 +199,10 @@ def get_dead_letter(request: HttpRequest, job_id: JobIdInPath) -> LetterDetail:
     job = dead_letters.payload(letter) if may_see_payload(request) else None
     return LetterDetail(
         **LetterOut.model_validate(letter).model_dump(),
-        claims=[AttemptOut.model_validate(one) for one in dead_letters.attempts(letter)],
+        claims=[
+            AttemptOut.model_validate(one)
+            for one in dead_letters.attempts(letter, all_rows(request, AttemptRecord))
+        ],
         payload=None if job is None else Payload.model_validate(job),
     )
 
@@ -298,12 +296,7 @@ def _decided(rows: QuerySet[Any], decision: Decision) -> QuerySet[Any]:
 
 
 def _narrowed(rows: QuerySet[Any], given: LetterFilters | Many) -> QuerySet[Any]:
-    for name in ("queue", "error_type", "fingerprint"):
+    for name in ("function", "queue", "error_type", "fingerprint", "failed_from", "failed_before"):
         if (value := getattr(given, name)) is not None:
-            rows = rows.filter(**{name: value})
-    if given.function is not None:
-        rows = rows.filter(**{"function" if "." in given.function else "function_name": given.function})
-    for name, lookup in (("failed_from", "failed_at__gte"), ("failed_before", "failed_at__lt")):
-        if (moment := getattr(given, name)) is not None:
-            rows = rows.filter(**{lookup: moment})
+            rows = rows.filter(**lookups(name, value))
     return rows

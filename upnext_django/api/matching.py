@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import ConfigDict
 
@@ -13,10 +13,10 @@ from upnext_django.core.lifecycle import JobStatus
 from upnext_django.operations import history
 from upnext_django.operations.bulk.selection import Clause, Selection
 
-__all__ = ["JobsThatMatch", "LettersThatMatch"]
+__all__ = ["JobsThatMatch", "LettersThatMatch", "Matching", "lookups"]
 
 
-class _Matching(Body):
+class Matching(Body):
     """Filters of which all must hold; at least one is needed, so that nobody means everything by mistake."""
 
     def selection(self) -> Selection:
@@ -28,11 +28,10 @@ class _Matching(Body):
         return Selection(clauses=clauses, words=[f"{name}: {value}" for name, value in given.items()])
 
     def _lookups(self, name: str) -> dict[str, Any]:
-        value = getattr(self, name)
-        return {"function_name": value} if name == "function" and "." not in value else {name: value}
+        return lookups(name, getattr(self, name))
 
 
-class JobsThatMatch(_Matching):
+class JobsThatMatch(Matching):
     """Which jobs are meant: those that match all that is given."""
 
     model_config = ConfigDict(
@@ -61,14 +60,12 @@ class JobsThatMatch(_Matching):
         return super()._lookups(name)
 
 
-class LettersThatMatch(_Matching):
+class LettersThatMatch(Matching):
     """Which open dead letters are meant: those that match all that is given."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"function": "shop.tasks.pay", "error_type": "TimeoutError"}]}
     )
-
-    _NAMES: ClassVar = {"failed_from": "failed_at__gte", "failed_before": "failed_at__lt"}
 
     function: Name | None = None
     queue: Name | None = None
@@ -77,10 +74,17 @@ class LettersThatMatch(_Matching):
     failed_from: Moment | None = None
     failed_before: Moment | None = None
 
-    def _lookups(self, name: str) -> dict[str, Any]:
-        if name in self._NAMES:
-            return {self._NAMES[name]: getattr(self, name)}
-        return super()._lookups(name)
+
+def lookups(name: str, value: Any) -> dict[str, Any]:
+    """Return what the filter ``name`` asks of rows: a function is its identity or its bare name."""
+    match name:
+        case "function":
+            return {"function" if "." in value else "function_name": value}
+        case "failed_from":
+            return {"failed_at__gte": value}
+        case "failed_before":
+            return {"failed_at__lt": value}
+    return {name: value}
 
 
 def _plain(lookups: dict[str, Any]) -> dict[str, Any]:
