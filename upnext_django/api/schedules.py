@@ -21,7 +21,7 @@ from upnext_django.api.job_shapes import JobRef
 from upnext_django.api.params import Arguments, Body, IdempotencyKey, InPath, KeywordArguments, Moment, Name
 from upnext_django.api.problems import ProblemError, wrong
 from upnext_django.api.shape import Shape
-from upnext_django.api.visible import all_rows, may_see_payload
+from upnext_django.api.visible import all_rows, is_hidden, may_see_payload
 from upnext_django.core.missed import MissedRunPolicy
 from upnext_django.exceptions import ScheduleNotFound, UnknownTask
 from upnext_django.models import Schedule
@@ -284,16 +284,11 @@ def _seen(request: HttpRequest, name: str | None = None) -> list[ScheduleInfo]:
 
 def _visible(request: HttpRequest, name: str) -> str:
     """Return ``name`` if the caller may see that schedule; operations know whether there is one."""
-    if conf.get().admin_queryset is not None:
-        kept = Schedule.objects.using(conf.get().database).filter(name=name, declared=False)
-        if kept.exists():
-            is_hidden = not all_rows(request, Schedule).filter(name=name).exists()
-        else:
-            # The row of a cron in code says no more than that somebody paused it.
-            known = known_functions(request)
-            is_hidden = known is not None and name not in known
-        if is_hidden:
-            raise ScheduleNotFound(name)
+    known = known_functions(request)
+    # The row of a cron in code says no more than that somebody paused it: its function counts.
+    is_of_others = known is not None and name not in known and name in declared_crons()
+    if is_of_others or is_hidden(request, Schedule, name=name, declared=False):
+        raise ScheduleNotFound(name)
     return name
 
 

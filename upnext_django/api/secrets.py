@@ -9,12 +9,11 @@ from django.views.decorators.debug import sensitive_variables
 from ninja import Router, Schema
 from pydantic import Field, SecretStr
 
-from upnext_django import conf
 from upnext_django.api.auth import caller
 from upnext_django.api.calling import calling
 from upnext_django.api.endpoint import endpoint
 from upnext_django.api.params import Body, InPath
-from upnext_django.api.visible import all_rows
+from upnext_django.api.visible import all_rows, is_hidden
 from upnext_django.exceptions import SecretNotFound
 from upnext_django.models import Secret
 from upnext_django.operations import secrets
@@ -94,6 +93,5 @@ def delete_secret(request: HttpRequest, name: InPath) -> None:
 
 def _refuse_hidden(request: HttpRequest, name: str) -> None:
     """Raise SecretNotFound for one that is there and that the caller may not see."""
-    there = Secret.objects.using(conf.get().database).filter(pk=name)
-    if there.exists() and not all_rows(request, Secret).filter(pk=name).exists():
+    if is_hidden(request, Secret, pk=name):
         raise SecretNotFound(f"There is no secret {name!r}.", names=[name])

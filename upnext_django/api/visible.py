@@ -14,7 +14,7 @@ from upnext_django.models import JobRecord
 from upnext_django.operations import history
 from upnext_django.operations.scope import scoped
 
-__all__ = ["all_rows", "job_id_of", "job_row", "may_see_payload"]
+__all__ = ["all_rows", "is_hidden", "job_id_of", "job_row", "may_see_payload"]
 
 
 def all_rows(request: HttpRequest, model: type[Any]) -> QuerySet[Any]:
@@ -44,6 +44,14 @@ def job_id_of(request: HttpRequest, job_id: str) -> str:
     """Return the id of a job that the caller may do something to; raises as job_row() does."""
     row = job_row(request, job_id)
     return job_id if row is None else row.pk
+
+
+def is_hidden(request: HttpRequest, model: type[Any], **lookups: Any) -> bool:
+    """Return whether there is such a row that the caller may not see; one that is not there is not hidden."""
+    if conf.get().admin_queryset is None:
+        return False
+    there = model._default_manager.using(conf.get().database).filter(**lookups)
+    return bool(there.exists()) and not all_rows(request, model).filter(**lookups).exists()
 
 
 def may_see_payload(request: HttpRequest) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -74,20 +74,23 @@ def put(name: str, value: str, *, by: object = None) -> bool:
     ciphertext = check(name, value).seal(value.encode())
     now = timezone.now()
     changed = {"ciphertext": ciphertext, "updated_at": now, "updated_by": str(by or "")[:255]}
-    _, created = Secret.objects.using(conf.get().database).update_or_create(
-        name=name, defaults=changed, create_defaults={**changed, "created_at": now}
-    )
-    audit.note(by, "set" if created else "changed", model=Secret, objects={name: name})
+    using = conf.get().database
+    with transaction.atomic(using=using):
+        _, created = Secret.objects.using(using).update_or_create(
+            name=name, defaults=changed, create_defaults={**changed, "created_at": now}
+        )
+        audit.note(by, "set" if created else "changed", model=Secret, objects={name: name})
     return created
 
 
 def delete(name: str, *, by: object = None) -> None:
     """Delete a secret; Workers that ask for it do not start any more. Raises SecretNotFound."""
     name = check_secret_name(name)
-    deleted, _ = _rows().filter(pk=name).delete()
-    if not deleted:
-        raise SecretNotFound(f"There is no secret {name!r}.", names=[name])
-    audit.note(by, "deleted", model=Secret, objects={name: name})
+    with transaction.atomic(using=conf.get().database):
+        deleted, _ = _rows().filter(pk=name).delete()
+        if not deleted:
+            raise SecretNotFound(f"There is no secret {name!r}.", names=[name])
+        audit.note(by, "deleted", model=Secret, objects={name: name})
 
 
 def rotate(*, by: object = None) -> Rotation:
