@@ -137,10 +137,8 @@ class OverviewAdmin(ReadOnlyAdmin):
     def _upcoming(self, request: HttpRequest) -> Sequence[ScheduleInfo]:
         if not self.may(request, "view_schedule"):
             return ()
-        known = known_functions(request)
         rows = scoped(request, Schedule.objects.all())
-        found = upcoming(rows, most=_NEXT if known is None else _COUNTED)
-        return [one for one in found if known is None or one.function in known][:_NEXT]
+        return upcoming(rows, most=_NEXT, functions=known_functions(request))
 
     def _of_functions(self, by_function: Any) -> list[_Look]:
         failing = sorted(

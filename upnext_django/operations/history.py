@@ -5,6 +5,7 @@ Nothing here counts or reads without a limit: a table has a million rows.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +33,8 @@ __all__ = [
     "since",
 ]
 
+#: Jobs whose children are asked for in one query.
+_AT_ONCE = 500
 #: Rows that are counted at most.
 _COUNTED = 10_000
 #: So many jobs are few: each of them is looked up sooner than they are found among others.
@@ -102,15 +105,21 @@ def attempts(
     return list(reversed(newest))
 
 
-def logs(job_id: str, *, limit: int = 500, using: str = "default") -> list[LogRecord]:
-    """Return the newest ``limit`` lines of a job's log, the oldest of them first."""
-    newest = LogRecord.objects.using(using).filter(job_id=job_id).order_by("-seq", "-position")[:limit]
+def logs(
+    job_id: str, *, limit: int = 500, using: str = "default", among: QuerySet[LogRecord] | None = None
+) -> list[LogRecord]:
+    """Return the newest ``limit`` lines of a job's log, the oldest of them first. ``among`` as above."""
+    known = (LogRecord.objects.all() if among is None else among).using(using)
+    newest = known.filter(job_id=job_id).order_by("-seq", "-position")[:limit]
     return list(reversed(newest))
 
 
-def artifacts(job_id: str, *, limit: int = 200, using: str = "default") -> list[ArtifactRecord]:
-    """Return the newest ``limit`` files that a job made, the oldest of them first."""
-    newest = ArtifactRecord.objects.using(using).filter(job_id=job_id).order_by("-id")[:limit]
+def artifacts(
+    job_id: str, *, limit: int = 200, using: str = "default", among: QuerySet[ArtifactRecord] | None = None
+) -> list[ArtifactRecord]:
+    """Return the newest ``limit`` files that a job made, the oldest of them first. ``among`` as above."""
+    known = (ArtifactRecord.objects.all() if among is None else among).using(using)
+    newest = known.filter(job_id=job_id).order_by("-id")[:limit]
     return list(reversed(newest))
 
 
@@ -129,18 +138,18 @@ def children(
 def below(job_id: str, *, among: QuerySet[JobRecord], most: int = _COUNTED) -> list[str]:
     """Return the ids of the live jobs of ``among`` that descend from a job through jobs of ``among``.
 
-    ``most`` of its descendants are looked at; a query for each level.
+    ``most`` of its descendants are looked at; a query for 500 of them.
     """
     found: list[str] = []
-    looked = 0
-    parents = [job_id]
+    parents, looked = deque([job_id]), 0
     while parents and looked < most:
-        rows = list(
-            among.filter(parent_id__in=parents).order_by("id").values_list("id", "status")[: most - looked]
-        )
-        looked += len(rows)
-        found += [child for child, status in rows if status not in TERMINAL]
-        parents = [child for child, _ in rows]
+        some = [parents.popleft() for _ in range(min(len(parents), _AT_ONCE))]
+        rows = among.filter(parent_id__in=some).order_by("id").values_list("id", "status")
+        for child, status in rows[: most - looked]:
+            looked += 1
+            parents.append(child)
+            if status not in TERMINAL:
+                found.append(child)
     return found
 
 

@@ -114,14 +114,15 @@ def timetable_of(rows: Iterable[Schedule], *, runs: int = NEXT_RUNS) -> list[Sch
     return [_of_row(row, known.get(row.function), last, runs) for row in own]
 
 
-def upcoming(rows: QuerySet[Schedule], *, most: int) -> list[ScheduleInfo]:
+def upcoming(rows: QuerySet[Schedule], *, most: int, functions: Set[str] | None = None) -> list[ScheduleInfo]:
     """Return the schedules that run next, the first of them first, at most ``most``.
 
     Those declared in code, and of ``rows`` the 200 that changed last: to tell which comes first each of them
-    has to be asked.
+    has to be asked. ``functions`` are those that count, None is all of them.
     """
     kept = rows.filter(declared=False, paused=False).order_by("-updated_at")[:_MOST_COMPARED]
-    found = [one for one in [*declared_timetable(runs=1), *timetable_of(kept, runs=1)] if one.next_runs]
+    every = [*declared_timetable(runs=1), *timetable_of(kept, runs=1)]
+    found = [one for one in every if one.next_runs and (functions is None or one.function in functions)]
     return sorted(found, key=lambda info: info.next_runs[0].astimezone(UTC))[:most]
 
 
