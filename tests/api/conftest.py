@@ -10,10 +10,12 @@ from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
 from django.test import Client
 
+from tests.api.asking import Program
 from tests.things import things
+from upnext_django.models.token import SCOPES
 from upnext_django.operations import tokens
 
-__all__ = ["Person", "person", "things", "token_of"]
+__all__ = ["Person", "person", "program", "reader", "things", "token_of"]
 
 Person = Callable[..., User]
 
@@ -49,6 +51,18 @@ def token_of() -> Callable[..., str]:
         return tokens.create("robot", owner=user, scopes=scopes, **fields)[1]
 
     return make
+
+
+@pytest.fixture
+def program(person: Person, token_of: Callable[..., str]) -> Program:
+    """Give a program that may do everything."""
+    return Program(token_of(person("*"), *SCOPES))
+
+
+@pytest.fixture
+def reader(person: Person, token_of: Callable[..., str]) -> Program:
+    """Give a program that may read, and not see payloads."""
+    return Program(token_of(person("*", name="eve"), "read"))
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from upnext_django.connection import get_broker
 from upnext_django.core.job import LiveJob
 from upnext_django.declare.registry import registry
 from upnext_django.models import FunctionRecord, JobRecord, Schedule
-from upnext_django.models.token import SCOPES
 
-pytestmark = pytest.mark.databases
+pytestmark = [pytest.mark.databases, pytest.mark.usefixtures("things")]
 
 Person = Callable[..., User]
 TokenOf = Callable[..., str]
@@ -32,11 +31,6 @@ TokenOf = Callable[..., str]
 def alone() -> Iterator[None]:
     with registry.isolated():
         yield
-
-
-@pytest.fixture
-def program(things: Lab, person: Person, token_of: TokenOf) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
 
 
 @pytest.fixture

@@ -16,25 +16,13 @@ from tests.things import mirror
 from upnext_django.core.job import Envelope, SettleData
 from upnext_django.core.lifecycle import JobStatus
 from upnext_django.declare.registry import registry
-from upnext_django.models.token import SCOPES
 
-pytestmark = pytest.mark.databases
+pytestmark = [pytest.mark.databases, pytest.mark.usefixtures("things")]
 
 Person = Callable[..., User]
 TokenOf = Callable[..., str]
 
 NUMBER = "4111 1111 1111 1111"
-
-
-@pytest.fixture
-def program(things: Lab, person: Person, token_of: TokenOf) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
-
-
-@pytest.fixture
-def reader(things: Lab, person: Person, token_of: TokenOf) -> Program:
-    """Give a program that may read, and not see payloads."""
-    return Program(token_of(person("*", name="eve"), "read"))
 
 
 def before_and_after(program: Program, job_id: str) -> tuple[dict[str, Any], dict[str, Any]]:

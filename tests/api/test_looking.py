@@ -14,23 +14,11 @@ from tests.api.asking import Program
 from tests.broker.lab import FUNCTION, QUEUE, Lab
 from upnext_django.connection import get_broker
 from upnext_django.models import FunctionRecord, JobRecord, LogRecord
-from upnext_django.models.token import SCOPES
 
-pytestmark = pytest.mark.databases
+pytestmark = [pytest.mark.databases, pytest.mark.usefixtures("things")]
 
 Person = Callable[..., User]
 TokenOf = Callable[..., str]
-
-
-@pytest.fixture
-def program(things: Lab, person: Person, token_of: TokenOf) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
-
-
-@pytest.fixture
-def reader(things: Lab, person: Person, token_of: TokenOf) -> Program:
-    """Give a program that may read, and not see payloads."""
-    return Program(token_of(person("*", name="eve"), "read"))
 
 
 def failed() -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,7 +15,6 @@ from tests.admin.rows import a_function, a_job, job_id
 from tests.api.asking import Program
 from upnext_django.declare.registry import registry
 from upnext_django.models import ArtifactRecord, BulkAction, DeadLetterRecord, Schedule, StatRecord
-from upnext_django.models.token import SCOPES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
@@ -37,11 +35,6 @@ LISTS = {
 def alone() -> Iterator[None]:
     with registry.isolated():
         yield
-
-
-@pytest.fixture
-def program(person: Callable[..., User], token_of: Callable[..., str]) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
 
 
 def fill(first: int, last: int) -> None:

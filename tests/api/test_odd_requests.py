@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.middleware.csrf import _get_new_csrf_string
 from django.test import Client
@@ -17,19 +16,15 @@ from tests.broker.lab import FUNCTION, QUEUE, Lab
 from upnext_django.connection import get_broker
 from upnext_django.declare.registry import registry
 from upnext_django.models import JobRecord, Schedule
-from upnext_django.models.token import SCOPES
 from upnext_django.operations import audit
+
+pytestmark = pytest.mark.usefixtures("things")
 
 
 @pytest.fixture(autouse=True)
 def alone() -> Iterator[None]:
     with registry.isolated():
         yield
-
-
-@pytest.fixture
-def program(things: Lab, person: Callable[..., User], token_of: Callable[..., str]) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
 
 
 def failed() -> str:

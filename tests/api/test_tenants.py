@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import override_settings
 from django.utils import timezone
 
@@ -25,7 +24,6 @@ from upnext_django.models import (
     StatRecord,
     WorkerRecord,
 )
-from upnext_django.models.token import SCOPES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
@@ -55,11 +53,6 @@ def all_that_is_blue(request: Any, rows: Any) -> Any:
 
 def nobody_is_bounded(request: Any, rows: Any) -> Any:
     return rows
-
-
-@pytest.fixture
-def program(person: Callable[..., User], token_of: Callable[..., str]) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
 
 
 @pytest.fixture

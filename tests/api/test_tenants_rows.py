@@ -30,7 +30,6 @@ from upnext_django.models import (
     Schedule,
     Secret,
 )
-from upnext_django.models.token import SCOPES
 from upnext_django.operations import secrets
 from upnext_django.operations.bulk import begin
 from upnext_django.operations.bulk.selection import Selection
@@ -59,11 +58,6 @@ def _rule(valkey_url: str, namespace: str) -> Any:
         override_settings(UPNEXT={**own, "ADMIN_QUERYSET": f"{__name__}.blue"}),
     ):
         yield
-
-
-@pytest.fixture
-def program(person: Callable[..., User], token_of: Callable[..., str]) -> Program:
-    return Program(token_of(person("*"), *SCOPES))
 
 
 def a_waiting_job(queue: str, parent: str | None = None, root: str | None = None) -> str:
