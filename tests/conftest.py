@@ -37,6 +37,16 @@ hypothesis.settings.register_profile("upnext", deadline=None)
 hypothesis.settings.load_profile("upnext")
 
 
+def pytest_runtest_setup() -> None:
+    """Let no setting of an earlier test stay.
+
+    Django keeps each setting that was read. A thread that reads one at the moment when override_settings()
+    ends may keep what was overridden, for good: DEBUG stayed on, and a worker's URL was not missed.
+    """
+    for name in settings.__dict__.keys() - {"_wrapped"}:
+        settings.__dict__.pop(name, None)
+
+
 @pytest.fixture(scope="session")
 def valkey_url() -> Iterator[str]:
     """Give the URL of the session's server: ``UPNEXT_TEST_REDIS_URL``, else an embedded Valkey.

@@ -94,9 +94,8 @@ def test_everybody_is_served_while_the_cache_that_counts_is_away(program: Progra
 
 
 def test_the_same_key_makes_one_job_though_the_audit_failed(
-    program: Program, settings: Any, monkeypatch: pytest.MonkeyPatch
+    program: Program, monkeypatch: pytest.MonkeyPatch
 ):
-    settings.DEBUG = False  # else ninja answers with the traceback
     worker = upnext.Worker(QUEUE)
 
     @worker.task(api=True)
