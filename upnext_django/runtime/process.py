@@ -18,7 +18,6 @@ from typing import Any
 from upnext_django.broker.broker import Broker
 from upnext_django.core.definition import TaskDefinition
 from upnext_django.core.names import variable_of
-from upnext_django.declare.registry import registry
 from upnext_django.declare.worker import SyncExecutor, Worker
 from upnext_django.exceptions import RedisUnavailable
 from upnext_django.runtime.consumer import BLOCK_S, Consumer
@@ -26,6 +25,7 @@ from upnext_django.runtime.executor import Executor
 from upnext_django.runtime.health import Health, HealthFile
 from upnext_django.runtime.heartbeat import Heartbeat
 from upnext_django.runtime.joblog import JobLogHandler
+from upnext_django.runtime.loop import CANCEL_GRACE_S, close, loop_factory, run_on
 from upnext_django.runtime.options import EXIT_OK, WorkerOptions
 from upnext_django.runtime.orders import Orders
 from upnext_django.runtime.pool.hand import Pool
@@ -35,11 +35,12 @@ from upnext_django.runtime.retire import Retirement
 from upnext_django.runtime.scope import AttemptScope, NoScope
 from upnext_django.runtime.secrets import put_secrets
 from upnext_django.runtime.service import Service
+from upnext_django.runtime.serving import served_functions, serving
 from upnext_django.runtime.settler import Settler
 from upnext_django.runtime.ticker import Ticker, served_crons
 from upnext_django.runtime.timetable import Timetable
 
-__all__ = ["WorkerProcess", "loop_factory", "served_functions", "serving"]
+__all__ = ["WorkerProcess"]
 
 logger = logging.getLogger("upnext.worker")
 
@@ -47,46 +48,10 @@ _WATCH_S = 0.1
 #: A burst ends with a look that finds nothing, so it looks often.
 _BURST_BLOCK_S = 0.2
 _SECOND_SIGNAL_S = 1.0
-_CANCEL_GRACE_S = 2.0
 _DRAIN_S = 30.0
 #: Jobs that wait for children, as the registry names them: a worker may have thousands.
 _MOST_WAITING_TOLD = 100
 _KILL_LOOKS = 100  # of 20 ms
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return uvloop's factory where it is installed (the ``speed`` extra), else asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-def served_functions(worker: Worker, queues: frozenset[str] | None) -> dict[str, dict[str, TaskDefinition]]:
-    """Return queue -> identity or alias -> definition of what a Worker serves, within ``queues``.
-
-    Its tasks bring their queues, and in each of them, as in the Worker's own, runs every other
-    function of this process too: ``options(queue=...)`` may have sent it there. Not those whose limits
-    or cache count in their own queue alone.
-    """
-    served: dict[str, dict[str, TaskDefinition]] = {}
-    for queue in {worker.queue} | {task.definition.queue for task in worker.tasks}:
-        if queues is None or queue in queues:
-            known: dict[str, TaskDefinition] = {}
-            for task in registry.tasks:
-                definition = task.definition
-                if task.worker == worker if definition.queue == queue else definition.may_change_queue:
-                    known.update(dict.fromkeys((definition.function, *definition.aliases), definition))
-            if known:
-                served[queue] = known
-    return served
-
-
-def serving(workers: Sequence[Worker], queues: frozenset[str] | None) -> list[Worker]:
-    """Return those of ``workers`` that have anything to do within ``queues``; all of them for None."""
-    return [worker for worker in workers if queues is None or served_functions(worker, queues)]
 
 
 @cache
@@ -96,29 +61,6 @@ def _version() -> str:
         return version("upnext-django")
     except PackageNotFoundError:
         return ""
-
-
-def _run_on(loop: asyncio.AbstractEventLoop, main: asyncio.Task[None]) -> None:
-    """Run the loop until ``main`` is done, or user code made asyncio break it off."""
-    try:
-        loop.run_until_complete(main)
-    except (SystemExit, KeyboardInterrupt) as error:
-        # asyncio sets it on the inner task that raised it, where the job sees it, and stops the loop as well.
-        # Ctrl-C does not come this way: it has a handler.
-        if main.done():
-            raise
-        logger.error("a task raised %r in an asyncio task of its own; the worker goes on", error)
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Close the loop. What does not end by its cancellation is left behind: its job was handed back."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=_CANCEL_GRACE_S))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
 
 
 class WorkerProcess:
@@ -171,9 +113,9 @@ class WorkerProcess:
         main = loop.create_task(self._main())
         try:
             while not main.done():
-                _run_on(loop, main)
+                run_on(loop, main)
         finally:
-            _close(loop)
+            close(loop)
         main.result()
         return self._exit_code
 
@@ -406,7 +348,7 @@ class WorkerProcess:
             executor.hand_back(executor.held.values())
             tasks = [attempt.task for attempt in executor.held.values() if attempt.task is not None]
             if tasks:
-                await asyncio.wait(tasks, timeout=_CANCEL_GRACE_S)
+                await asyncio.wait(tasks, timeout=CANCEL_GRACE_S)
             for _ in range(_KILL_LOOKS):
                 if executor.can_be_killed:
                     await asyncio.sleep(_WATCH_S / 5)

@@ -47,9 +47,11 @@ from upnext_django.operations.bulk.service import BulkService
 from upnext_django.operations.pruner import Pruner
 from upnext_django.relay.service import RelayService
 from upnext_django.runtime.health import Health
+from upnext_django.runtime.loop import loop_factory
 from upnext_django.runtime.options import EXIT_OK, EXIT_RECYCLED, WorkerOptions
-from upnext_django.runtime.process import WorkerProcess, loop_factory, serving
+from upnext_django.runtime.process import WorkerProcess
 from upnext_django.runtime.service import Service
+from upnext_django.runtime.serving import serving
 from upnext_django.runtime.ticker import served_crons
 from upnext_django.runtime.timetable import Timetable
 from upnext_django.schedules.reader import ScheduleReader

@@ -18,11 +18,11 @@ from upnext_django.exceptions import UnknownTask
 from upnext_django.runtime import moments
 from upnext_django.runtime.attempt import Attempt, End
 from upnext_django.runtime.crew import Crew, Hand
-from upnext_django.runtime.executor import Runner
 from upnext_django.runtime.pool import messages
 from upnext_django.runtime.pool.child import Child, ChildFailed
 from upnext_django.runtime.pool.messages import FromChild, JobFacts
 from upnext_django.runtime.pool.order import Order
+from upnext_django.runtime.runner import Runner
 
 __all__ = ["Pool", "ProcessHand", "hands_of"]
 

@@ -27,12 +27,12 @@ from upnext_django.declare.registry import registry
 from upnext_django.exceptions import UnknownTask
 from upnext_django.runtime.attempt import End, Running
 from upnext_django.runtime.crew import Interrupted
-from upnext_django.runtime.executor import Runner
 from upnext_django.runtime.joblog import JobLogHandler
 from upnext_django.runtime.pool import messages
 from upnext_django.runtime.pool.job import PoolJob
 from upnext_django.runtime.pool.messages import FromChild, Hooks, JobFacts, Run
 from upnext_django.runtime.pool.order import Order
+from upnext_django.runtime.runner import Runner
 from upnext_django.runtime.scope import AttemptScope, NoScope
 
 __all__ = ["serve"]
