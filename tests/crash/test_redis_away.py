@@ -11,11 +11,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import redis
 
 from tests.fleet import jobs
 from tests.fleet.processes import Fleet
 from tests.fleet.server import DurableServer
 from tests.waiting import wait_until
+from upnext_django.broker.broker import Broker
+from upnext_django.core.environment import Environment
 from upnext_django.core.lifecycle import Move
 from upnext_django.exceptions import RedisUnavailable
 
@@ -78,6 +81,22 @@ def test_three_crashes_of_redis_under_load_lose_nothing(fleet: Fleet, server: Du
         assert ended[job_id] == 1
         assert 1 <= ran[job_id] <= job.attempts + job.crashes + job.handbacks
     assert [worker.stop() for worker in workers] == [0, 0]
+
+
+def test_a_stream_that_is_added_while_redis_is_away_is_read_when_it_is_back(server: DurableServer):
+    """A worker opens its inboxes as it starts, and goes on whatever Redis does then."""
+    broker = Broker(Environment(redis_url=server.url, namespace="away"))
+    heard: list[bytes] = []
+    server.kill()
+    for key in ("first", "second"):
+        broker.mailbox.open(key, lambda fields: heard.append(fields[b"said"]))
+    server.start()
+
+    with redis.Redis.from_url(server.url) as client:
+        client.xadd("second", {"said": "here"})
+
+    wait_until(lambda: heard == [b"here"], "the second stream is read", START_S)
+    broker.close()
 
 
 def test_a_job_that_runs_while_redis_is_away_runs_once(fleet: Fleet, server: DurableServer):

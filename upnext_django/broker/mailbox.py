@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from upnext_django.broker.link import Command, SyncLink
 from upnext_django.exceptions import RedisUnavailable
@@ -52,9 +53,7 @@ class Mailbox:
                 )
                 self._thread.start()
                 return
-        if watched is not None:
-            # The thread is blocked on the old list of streams; an entry in one of them wakes it.
-            self._nudge(watched)
+        self._wake(watched)
 
     def shut(self, key: str) -> None:
         """Read ``key`` no more."""
@@ -69,15 +68,20 @@ class Mailbox:
             watched = next(iter(self._handlers), None)
             self._handlers.clear()
             self._last.clear()
-        if watched is not None:
-            try:
-                self._nudge(watched)
-            except RedisUnavailable:
-                return
+        self._wake(watched)
 
     def join(self, timeout_s: float) -> None:
         if self._thread is not None:
             self._thread.join(timeout_s)
+
+    def _wake(self, watched: str | None) -> None:
+        """Have the thread look at the new list of streams: an entry in one of the old ones ends its read.
+
+        With Redis away the read has broken off too. Nobody fails by that: a worker that starts goes on.
+        """
+        if watched is not None:
+            with suppress(RedisUnavailable):
+                self._nudge(watched)
 
     def _run(self, closed: threading.Event) -> None:
         link = SyncLink(self._url, timeout_s=_BLOCK_MS / 1000 + 5)
