@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
-from django.conf import settings
+from django.conf import UserSettingsHolder, settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import setup_databases, teardown_databases
@@ -45,6 +45,22 @@ def pytest_runtest_setup() -> None:
     """
     for name in settings.__dict__.keys() - {"_wrapped"}:
         settings.__dict__.pop(name, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Fail the last test of a file whose overridden settings stay: all that follow would have them.
+
+    A test that is decorated with override_settings() and has the fixture ``settings`` too puts back the one
+    when the other has gone.
+    """
+    yield
+    held = vars(settings)
+    if (nextitem is None or nextitem.path != item.path) and isinstance(held["_wrapped"], UserSettingsHolder):
+        left = sorted(vars(held["_wrapped"]))
+        while isinstance(held["_wrapped"], UserSettingsHolder):
+            held["_wrapped"] = held["_wrapped"].default_settings
+        pytest.fail(f"{item.path.name} leaves overridden settings behind: {left}")
 
 
 @pytest.fixture(scope="session")

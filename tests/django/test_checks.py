@@ -207,10 +207,8 @@ def test_an_outbox_elsewhere_than_in_the_database_of_the_settings_is_a_warning()
     assert "'default'" in found()["upnext.W011"]
 
 
-@override_settings(UPNEXT={"OUTBOX": True}, DEBUG=True)
-def test_an_outbox_that_the_routers_forbid_is_a_warning(settings):
-    settings.DATABASE_ROUTERS = [f"{__name__}.NoOutbox"]
-
+@override_settings(UPNEXT={"OUTBOX": True}, DEBUG=True, DATABASE_ROUTERS=[f"{__name__}.NoOutbox"])
+def test_an_outbox_that_the_routers_forbid_is_a_warning():
     assert "routers" in found()["upnext.W011"]
 
 
