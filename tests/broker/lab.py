@@ -77,7 +77,7 @@ class Lab:
 
     def __init__(self, url: str, namespace: str, *, queue: str = QUEUE, history: bool = True) -> None:
         self.keys = QueueKeys(namespace, queue)
-        self.link = SyncLink(url)
+        self.link = SyncLink(url, timeout_s=10.0)
         self.history = history
 
     def close(self) -> None:
