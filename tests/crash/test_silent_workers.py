@@ -50,6 +50,7 @@ def test_a_worker_that_claims_its_own_lost_job_again_runs_and_settles_it(fleet: 
     assert future.value_sync(timeout=START_S) == worker.pid
     job = fleet.job(future.job_id)
     assert (job.attempts, job.crashes) == (1, 1)
+    fleet.ledger.wait_for("ended", 2)
     assert fleet.ledger.words() == ["begun", "begun", "ended", "ended"]
 
 
