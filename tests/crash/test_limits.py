@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from statistics import median
 
 import pytest
 
@@ -62,14 +63,16 @@ def test_the_cap_and_the_rate_hold_at_every_moment_while_workers_are_killed(flee
 
 
 def test_the_rate_is_used_up_while_there_is_work(fleet: Fleet):
-    jobs = {future.job_id for future in submit_many(limited.rated, [() for _ in range(120)])}
+    jobs = {future.job_id for future in submit_many(limited.rated, [() for _ in range(280)])}
     fleet.start(modules=MODULES, workers=[QUEUE])
     fleet.start(modules=MODULES, workers=[QUEUE])
 
-    fleet.wait_for_all(QUEUE, sorted(jobs), 20.0)
+    fleet.wait_for_all(QUEUE, sorted(jobs), 60.0)
 
     starts = sorted(move.at_ms for move in fleet.moves(QUEUE) if move.move is Move.CLAIMED)
-    assert starts[-1] - starts[0] <= 2200, "120 starts at 40/s are two windows after the first"
+    # Who sleeps past an opening does so in every window, a machine that stalls in one.
+    windows = [later - start for start, later in zip(starts, starts[40:], strict=False)]
+    assert median(windows) <= 1100, "40 starts later a window of a second is over"
 
 
 @pytest.mark.parametrize("accounts", [3])
