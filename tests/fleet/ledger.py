@@ -56,6 +56,10 @@ class Ledger:
         """Return how often ``word`` was said."""
         return len(self.lines(word))
 
+    def jobs(self, word: str) -> set[str]:
+        """Return the jobs that said ``word``, however often."""
+        return {line.job_id for line in self.lines(word)}
+
     def wait_for(self, word: str, number: int, timeout: float = 10.0) -> None:
         """Wait until ``word`` was said ``number`` times."""
         wait_until(lambda: self.count(word) >= number, f"{number} times {word!r} was said", timeout)

@@ -72,13 +72,13 @@ def test_a_parent_whose_worker_is_stopped_adopts_its_children(fleet: Fleet, task
     first = fleet.start(shutdown_timeout_s=0.1)
     fleet.start(workers=["other"], concurrency=5)
     parent = task.submit(5, "end")
-    wait_until(lambda: fleet.ledger.count("leaf") == 5, "the children run", START_S)
+    wait_until(lambda: len(fleet.ledger.jobs("leaf")) == 5, "the children run", START_S)
 
     assert first.stop() == 0
     fleet.start()
-    wait_until(lambda: fleet.ledger.count("parent") == 2, "the parent runs again", START_S)
+    fleet.ledger.wait_for("parent", 2, START_S)
     fleet.ledger.open("end")
 
     assert parent.value_sync(timeout=START_S) == sum(range(5))
-    assert fleet.ledger.count("leaf") == 5
+    assert len(fleet.ledger.jobs("leaf")) == 5
     assert fleet.job(parent.job_id).handbacks == 1
