@@ -56,14 +56,14 @@ def hooked_in_thread() -> int:
     return 5
 
 
-@odd.task(timeout=1.0, retries=1, retry_delay=0.05, retry_jitter=0.0)
+@odd.task(timeout=4.0, retries=1, retry_delay=0.05, retry_jitter=0.0)
 def hang_once(gate: str) -> int:
     """Hang past the deadline in the first attempt, then run for a while."""
     attempt = upnext.get_current_context().attempt
     note("begun")
     if attempt == 1:
         try:
-            time.sleep(4.0)
+            time.sleep(7.5)  # the worker ends it without its thread 2.5 s past the deadline
         finally:
             note("woke")
     pass_gate_sync(gate)

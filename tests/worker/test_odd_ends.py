@@ -10,6 +10,7 @@ from tests.broker.lab import Lab
 from tests.fleet import odd
 from tests.fleet.processes import Fleet
 from tests.waiting import wait_until
+from upnext_django.declare.bulk import submit_many
 from upnext_django.embedded import EmbeddedValkey
 from upnext_django.exceptions import TaskExecutionError, TaskTimeoutError
 
@@ -40,7 +41,7 @@ def test_a_cancelled_parent_ends_though_its_child_has_the_slot(odd_fleet: Fleet)
     assert future.cancel_sync()
 
     with pytest.raises(TaskExecutionError):
-        future.result_sync(timeout=2.0)
+        future.result_sync(timeout=WAIT_S)
 
 
 def test_a_cancel_in_a_hook_ends_the_hook_and_the_job(odd_fleet: Fleet):
@@ -62,7 +63,7 @@ def test_a_hook_that_exits_takes_no_thread_with_it(odd_fleet: Fleet):
 def test_an_attempt_that_wakes_late_does_not_end_the_next_one(odd_fleet: Fleet):
     """A stuck attempt was ended without it, its job retried here; waking, it took the second's place away."""
     future = odd.hang_once.submit("second")
-    wait_until(lambda: odd_fleet.ledger.count("woke"), "the first attempt woke", WAIT_S)
+    wait_until(lambda: odd_fleet.ledger.count("woke"), "the first attempt woke", 2 * WAIT_S)
 
     odd_fleet.ledger.open("second")
 
@@ -142,7 +143,7 @@ def test_jobs_claimed_ahead_of_a_long_one_are_not_passed_round(fleet: Fleet):
     fleet.start_ready(modules=MODULES, workers=("greedy", "odd"))
     first = odd.one_at_a_time.submit("long")
     wait_until(lambda: fleet.ledger.count("begun"), "the long job runs", WAIT_S)
-    others = [odd.one_at_a_time.submit("long") for _ in range(5)]
+    others = submit_many(odd.one_at_a_time, [("long",) for _ in range(5)])
     wait_until(lambda: fleet.job(others[0].job_id).handbacks, "they were handed back", WAIT_S)
 
     nap = odd.napping.submit(1.0)

@@ -10,6 +10,7 @@ from tests.fleet import jobs
 from tests.fleet.processes import Fleet, WorkerHandle
 from tests.waiting import wait_until
 from upnext_django.broker.operator import Order
+from upnext_django.declare.bulk import submit_many
 from upnext_django.exceptions import WorkerNotFound
 from upnext_django.operations import waiting, workers
 
@@ -63,7 +64,7 @@ def test_what_a_quiet_worker_had_claimed_ahead_runs_elsewhere(fleet: Fleet):
     first = fleet.start_ready(workers=["ahead"], concurrency=1)
     jobs.hold.options(queue="ahead").submit("end")
     wait_until(lambda: fleet.ledger.count("begun") == 1, "the first job runs", START_S)
-    ahead = [jobs.say.options(queue="ahead").submit("ran") for _ in range(4)]
+    ahead = submit_many(jobs.say.options(queue="ahead"), [("ran",) for _ in range(4)])
     ids = [future.job_id for future in ahead]
     wait_until(lambda: set(ids) <= fleet.claimed("ahead"), "the others are claimed ahead", START_S)
 
