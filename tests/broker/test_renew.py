@@ -32,11 +32,11 @@ def test_a_young_lease_is_renewed_too(lab: Lab):
     claimed = lab.claim_one()
     fields = lab.fields(claimed.id)
     stream = lab.keys.prefix + fields["stream"]
-    lab.run(b"XCLAIM", stream, b"workers", b"worker", 0, fields["entry"], b"IDLE", 900, b"JUSTID")
+    lab.run(b"XCLAIM", stream, b"workers", b"worker", 0, fields["entry"], b"IDLE", LEASE_MS // 2, b"JUSTID")
 
     lab.renew((claimed.id, claimed.token))
 
-    assert lab.idle_ms(claimed.id) < 900
+    assert lab.idle_ms(claimed.id) < LEASE_MS // 2
 
 
 def test_each_job_has_its_own_answer(lab: Lab):
