@@ -67,7 +67,8 @@ def test_after_an_outage_each_policy_makes_up_for_what_it_says(fleet: Fleet):
     made = ticks(fleet, "rare")
     hours = [last + n * HOUR_MS for n in (1, 2, 3)]
     assert made[crons.catch_up.name][:3] == hours
-    assert made[crons.latest.name][0] == hours[-1]
+    # The hour may have changed since.
+    assert made[crons.latest.name][0] in range(hours[-1], fleet.now_ms() + 1, HOUR_MS)
     assert min(made.get(crons.skip.name, [now])) >= hours[-1]
     assert min(made.get(crons.never_seen.name, [now])) >= now
 
@@ -79,7 +80,7 @@ def test_a_worker_without_crons_makes_no_tick_but_runs_those_of_others(fleet: Fl
     assert ticks(fleet, "storm") == {crons.second_0.name: [created_ms(future.job_id)]}
 
     fleet.start_ready(modules=MODULES, workers=["storm"])
-    fleet.ledger.wait_for("1", 3)
+    wait_until(lambda: different_jobs(fleet)["1"] >= 3, "a cron has run for three ticks", 15.0)
 
     made_by_the_other = ticks(fleet, "storm")[crons.second_1.name]
     assert len(made_by_the_other) >= 3
