@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Router
-from ninja.operation import PathView
+from ninja.operation import Operation, PathView
 from ninja.responses import Status
 
 from upnext_django.api.auth import guard, scope_of
 from upnext_django.api.problems import FieldError, Problem, ProblemError, answer_of, problem_of
 from upnext_django.exceptions import UpNextError
 
-__all__ = ["endpoint"]
+__all__ = ["Address", "endpoint"]
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 
@@ -55,7 +55,7 @@ def endpoint(
 
     def decorate(view: _View) -> _View:
         known: set[str] = set()
-        router.path_operations.setdefault(path, _Address())
+        router.path_operations.setdefault(path, Address())
         translated = _translated(view, known, status)
         summary, _, text = (view.__doc__ or "").strip().partition("\n")
         router.api_operation(
@@ -74,16 +74,21 @@ def endpoint(
     return decorate
 
 
-class _Address(PathView):
-    """The operations of one address, of which other methods are refused with a problem too."""
+class Address(PathView):
+    """The operations of one address: HEAD is GET (Django leaves out the body), other methods are problems."""
+
+    def _find_operation(self, request: HttpRequest) -> Operation | None:
+        sought = "GET" if request.method == "HEAD" else request.method
+        return next((operation for operation in self.operations if sought in operation.methods), None)
 
     def clone(self) -> PathView:
         cloned = super().clone()
-        cloned.__class__ = _Address
+        cloned.__class__ = Address
         return cloned
 
     def _not_allowed(self) -> HttpResponse:
-        allowed = sorted({method for operation in self.operations for method in operation.methods})
+        methods = {method for operation in self.operations for method in operation.methods}
+        allowed = sorted(methods | {"HEAD"} if "GET" in methods else methods)
         detail = f"There is no such method here; there is {', '.join(allowed)}."
         return answer_of(ProblemError(405, detail, headers={"Allow": ", ".join(allowed)}))
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from upnext_django import conf
 from upnext_django.api import throttle
-from upnext_django.api.endpoint import endpoint
+from upnext_django.api.endpoint import Address, endpoint
 from upnext_django.api.problems import ProblemError
 from upnext_django.operations.health.finding import State
 from upnext_django.operations.health.readiness import is_ready, readiness
@@ -60,6 +60,9 @@ class Open:
             return None
         throttle.spend(throttle.address(request), "address")
         return "anybody"
+
+
+router.path_operations["/health"] = Address()
 
 
 @router.get("/health", auth=None, response=HealthOut, operation_id="health", summary="Say that this is up")

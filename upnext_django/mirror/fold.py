@@ -16,8 +16,8 @@ from upnext_django.core.artifact import MAX_PATH, ArtifactFacts
 from upnext_django.core.fingerprint import fingerprint_of
 from upnext_django.core.job import Envelope, JobMove, SettleData
 from upnext_django.core.lifecycle import TERMINAL, JobStatus, Move
+from upnext_django.core.redaction import redact
 from upnext_django.mirror.payload import arguments_of, meta_of, stored
-from upnext_django.mirror.redaction import redact
 from upnext_django.mirror.rows import ArtifactRow, AttemptRow, Changes, End, JobRow, LogRow, Poison
 
 __all__ = ["fold"]

@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from upnext_django.core.job import Envelope
-from upnext_django.mirror.redaction import redact
+from upnext_django.core.redaction import redact
 
 __all__ = ["arguments_of", "meta_of", "stored"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from upnext_django.core.masking import HIDDEN
+from upnext_django.core.redaction import MASK
 from upnext_django.core.refusal import MAX_DEPTH
 from upnext_django.exceptions import ArgumentError, UpNextError
-from upnext_django.mirror.redaction import MASK
 
 __all__ = ["hides", "restored"]
 

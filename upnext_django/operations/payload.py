@@ -11,10 +11,10 @@ from upnext_django.core.ids import child_job_id, new_job_id
 from upnext_django.core.job import Envelope, LiveJob, NewJob
 from upnext_django.core.lanes import lane_for
 from upnext_django.core.masking import Mask, hidden_values
+from upnext_django.core.redaction import redact
 from upnext_django.declare import ports
 from upnext_django.declare.registry import registry
 from upnext_django.exceptions import ArgumentError, EncryptionError, UpNextError
-from upnext_django.mirror.redaction import redact
 from upnext_django.models import FunctionRecord, JobRecord
 from upnext_django.operations.arguments import EncodedCall, encode_call
 from upnext_django.operations.masked import hides, restored
