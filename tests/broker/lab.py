@@ -30,6 +30,7 @@ from upnext_django.broker.scripts import (
 from upnext_django.broker.scripts.cancel import CancelReply
 from upnext_django.broker.scripts.claim import Claim, ClaimedJob
 from upnext_django.broker.scripts.discard import Discard, DiscardReply
+from upnext_django.broker.scripts.recover import Recovered
 from upnext_django.broker.scripts.register import Limit
 from upnext_django.broker.scripts.renew import RenewReply
 from upnext_django.broker.scripts.replay import ReplayReply
@@ -138,6 +139,9 @@ class Lab:
         return self.link.call(renew.call(self.keys, held))
 
     def recover(self, *, max_crashes: int = 3) -> int:
+        return self.recovered(max_crashes=max_crashes).taken
+
+    def recovered(self, *, max_crashes: int = 3) -> Recovered:
         return self.link.call(
             recover.call(
                 self.keys,

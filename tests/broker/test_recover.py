@@ -62,6 +62,18 @@ def test_a_crash_past_the_cap_is_the_end(lab: Lab):
     assert len(lab.at("replies:c1")["entries"]) == 1
 
 
+def test_the_jobs_that_failed_for_good_are_named(lab: Lab):
+    died, cancelled, lives = lab.claim_one(), lab.claim_one(), lab.claim_one()
+    for claimed in (died, cancelled):
+        lab.run(b"HSET", lab.keys.job(claimed.id), b"crashes", 3)
+    lab.cancel(cancelled.id)
+    for claimed in (died, cancelled, lives):
+        lab.make_old(claimed.id)
+    lab.let_recover()
+
+    assert lab.recovered() == (3, [died.id])
+
+
 def test_a_lost_job_whose_cancel_was_asked_for_ends_as_cancelled(lab: Lab):
     claimed = lab.claim_one(reply="c1")
     lab.cancel(claimed.id)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import upnext_django as upnext
 
 __all__ = [
     "Spoilt",
     "charges",
     "child",
+    "dies",
     "fails",
     "fails_sync",
     "hangs",
     "parent",
+    "pool",
     "recovers",
     "seen",
     "worker",
 ]
 
 worker = upnext.Worker("surrounded", concurrency=4)
+pool = upnext.Worker("surrounded-pool", sync_executor=upnext.SyncExecutor.PROCESS, sync_pool_size=1)
 #: What the tasks saw of their surroundings, for tests in the same process.
 seen: list[str] = []
 
@@ -64,3 +70,8 @@ async def recovers() -> int:
 def hangs() -> None:
     while True:
         sum(range(100))
+
+
+@pool.task
+def dies() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

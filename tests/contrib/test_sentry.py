@@ -11,8 +11,12 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
+from tests.broker.lab import FUNCTION, QUEUE, Lab
 from tests.contrib import surrounded
+from tests.contrib.conftest import running
+from tests.waiting import wait_until
 from upnext_django import TaskExecutionError, TaskHandle, signals
+from upnext_django.broker.keys import NamespaceKeys
 from upnext_django.contrib.sentry import UpNextIntegration
 from upnext_django.runtime.process import WorkerProcess
 
@@ -48,7 +52,13 @@ def started_in_a_page() -> Iterator[None]:
 
 
 @pytest.fixture
-def sent(worker: WorkerProcess) -> Iterator[list[dict[str, Any]]]:
+def sent(worker: WorkerProcess, reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the events that Sentry would have been sent of jobs in ``surrounded``."""
+    return reports
+
+
+@pytest.fixture
+def reports() -> Iterator[list[dict[str, Any]]]:
     """Give the events that Sentry would have been sent."""
     transport = Kept()
     sentry_sdk.init(
@@ -130,3 +140,36 @@ def test_a_client_without_the_integration_is_told_nothing(sent: list[dict[str, A
     failed(surrounded.fails, 1)
 
     assert transport.events == []
+
+
+def test_a_job_that_dies_with_its_process_is_reported_once(
+    reports: list[dict[str, Any]], valkey_url: str, namespace: str
+):
+    with running(valkey_url, namespace, surrounded.pool, MAX_CRASHES=1):
+        job_id = failed(surrounded.dies)
+        wait_until(lambda: reports, "the loss is reported")
+
+    (event,) = reports
+    (value,) = event["exception"]["values"]
+    assert (value["type"], event["transaction"]) == ("WorkerLost", surrounded.dies.name)
+    assert (event["tags"]["upnext.job_id"], event["tags"]["upnext.queue"]) == (job_id, "surrounded-pool")
+    assert event["contexts"]["upnext job"]["worker_id"]
+
+
+def test_a_job_of_a_silent_worker_is_reported_by_the_one_that_takes_it_back(
+    reports: list[dict[str, Any]], valkey_url: str, namespace: str
+):
+    elsewhere = Lab(valkey_url, namespace)
+    elsewhere.register()
+    elsewhere.run(b"SADD", NamespaceKeys(namespace).queues, QUEUE)
+    claimed = elsewhere.claim_one()
+
+    with running(valkey_url, namespace, surrounded.worker, MAX_CRASHES=0, LEASE_S=1.0):
+        wait_until(lambda: reports, "the loss is reported", 20)
+    elsewhere.close()
+
+    (event,) = reports
+    assert event["exception"]["values"][0]["value"] == (
+        "WorkerLost: the worker was lost 1 times while it ran this job"
+    )
+    assert (event["tags"]["upnext.job_id"], event["tags"]["upnext.function"]) == (claimed.id, FUNCTION)

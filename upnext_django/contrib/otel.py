@@ -15,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, TracerProvider
 
 from upnext_django.core.definition import TaskDefinition
+from upnext_django.core.job import LiveJob
 from upnext_django.core.lifecycle import JobStatus
 from upnext_django.core.outcome import Outcome
 from upnext_django.declare import surroundings
@@ -92,6 +93,9 @@ class Tracing:
 
     def failed(self, token: _Token, job: RunningJob, error: BaseException, outcome: Outcome) -> None:
         """Say nothing: what may be told of the error is in the outcome."""
+
+    def ended_unseen(self, job: LiveJob) -> None:
+        """Say nothing: the span of its attempt died with its process."""
 
     def left(self, token: _Token, job: RunningJob, outcome: Outcome | None) -> None:
         span, attached = token

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import sentry_sdk
+from sentry_sdk import Scope
 from sentry_sdk.integrations import Integration
 from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import event_from_exception
 
 from upnext_django.core.definition import TaskDefinition
+from upnext_django.core.job import LiveJob
 from upnext_django.core.lifecycle import JobStatus
 from upnext_django.core.outcome import Outcome
 from upnext_django.declare import surroundings
@@ -45,26 +47,16 @@ class _Attempt:
         self.is_reported = False
         self._manager = sentry_sdk.isolation_scope()
         scope = self._manager.__enter__()
-        scope.clear_breadcrumbs()
-        scope.set_transaction_name(job.function, source="task")
-        # What Django's integration has said of a page goes over into threads that the page starts.
-        sentry_sdk.get_current_scope().set_transaction_name(job.function, source="task")
-        scope.set_tags(
-            {
-                "upnext.job_id": job.id,
-                "upnext.root_id": job.root_id,
-                "upnext.function": job.function,
-                "upnext.queue": job.queue,
-                "upnext.attempt": job.attempt,
-            }
-        )
-        scope.set_context(
-            "upnext job",
-            {
-                "max_attempts": job.max_attempts,
-                "parent_id": job.parent_id,
-                "worker_id": job.worker_id,
-            },
+        _describe(
+            scope,
+            function=job.function,
+            queue=job.queue,
+            job_id=job.id,
+            root_id=job.root_id,
+            attempt=job.attempt,
+            max_attempts=job.max_attempts,
+            parent_id=job.parent_id,
+            worker_id=job.worker_id,
         )
 
     def leave(self) -> None:
@@ -90,6 +82,27 @@ class _Reports:
         token.is_reported = True
         _capture(event, hint)
 
+    def ended_unseen(self, job: LiveJob) -> None:
+        if sentry_sdk.get_client().get_integration(UpNextIntegration) is None:
+            return
+        envelope, error = job.envelope, job.ending.error if job.ending is not None else None
+        value = {"type": "WorkerLost", "value": error or "", "mechanism": _MECHANISM}
+        # There is no traceback by which Sentry could tell one function's from another's.
+        report: Event = {"exception": {"values": [value]}, "fingerprint": ["WorkerLost", envelope.function]}
+        with sentry_sdk.isolation_scope() as scope:
+            _describe(
+                scope,
+                function=envelope.function,
+                queue=job.queue,
+                job_id=job.id,
+                root_id=envelope.root_id or job.id,
+                attempt=job.attempts,
+                max_attempts=envelope.max_attempts,
+                parent_id=envelope.parent_id,
+                worker_id=job.worker_id,
+            )
+            _capture({**report, "level": "error"}, {})
+
     def left(self, token: _Attempt | None, job: RunningJob, outcome: Outcome | None) -> None:
         if token is None:
             return
@@ -98,6 +111,25 @@ class _Reports:
             value = {"type": outcome.data.error_type or "Timeout", "value": outcome.data.error or ""}
             _capture({"level": "error", "exception": {"values": [{**value, "mechanism": _MECHANISM}]}}, {})
         token.leave()
+
+
+def _describe(
+    scope: Scope, *, function: str, queue: str, job_id: str, root_id: str, attempt: int, **more: Any
+) -> None:
+    scope.clear_breadcrumbs()
+    scope.set_transaction_name(function, source="task")
+    # What Django's integration has said of a page goes over into threads that the page starts.
+    sentry_sdk.get_current_scope().set_transaction_name(function, source="task")
+    scope.set_tags(
+        {
+            "upnext.job_id": job_id,
+            "upnext.root_id": root_id,
+            "upnext.function": function,
+            "upnext.queue": queue,
+            "upnext.attempt": attempt,
+        }
+    )
+    scope.set_context("upnext job", more)
 
 
 def _hide(event: Event, job: RunningJob) -> None:

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from upnext_django.core.definition import TaskDefinition
+from upnext_django.core.job import LiveJob
 from upnext_django.core.outcome import Outcome
 from upnext_django.declare.current import RunningJob
 
-__all__ = ["Around", "Surrounding", "add", "around", "carried", "remove"]
+__all__ = ["Around", "Surrounding", "add", "around", "carried", "ended_unseen", "is_anybody", "remove"]
 
 logger = logging.getLogger("upnext.hooks")
 
 
 class Surrounding(Protocol):
-    """Knows of each submit and of each attempt. What it raises is logged and changes nothing."""
+    """Knows of submits, attempts and jobs that were lost. What it raises is logged and changes nothing."""
 
     def submitting(self, definition: TaskDefinition, queue: str) -> Mapping[str, str]:
         """Return what the jobs carry to their attempts; asked once a submit, however many jobs it makes."""
@@ -32,6 +33,13 @@ class Surrounding(Protocol):
 
     def left(self, token: Any, job: RunningJob, outcome: Outcome | None) -> None:
         """The attempt ends, hooks and all, where it began; None: it was handed back, or is another's."""
+
+    def ended_unseen(self, job: LiveJob) -> None:
+        """A job has failed for good because what ran it died; told where that was noticed.
+
+        At most once: whoever noticed it may die before it has told. Any thread, and a worker that may not
+        know the function.
+        """
 
 
 _all: tuple[Surrounding, ...] = ()
@@ -66,6 +74,20 @@ def carried(definition: TaskDefinition, queue: str) -> dict[str, str] | None:
 def around(job: RunningJob, carries: Mapping[str, str] | None) -> Around | None:
     """Enter what surrounds an attempt; None where nothing does."""
     return Around(job, carries or {}, _all) if _all else None
+
+
+def is_anybody() -> bool:
+    """Return whether anything surrounds jobs."""
+    return bool(_all)
+
+
+def ended_unseen(job: LiveJob) -> None:
+    """Tell all that ``job`` has failed for good though no attempt could say so."""
+    for one in _all:
+        try:
+            one.ended_unseen(job)
+        except Exception:
+            logger.exception("%r failed at the loss of job %s", one, job.id)
 
 
 class Around:

@@ -22,6 +22,7 @@ from upnext_django.broker.scripts import announce, recover, renew, settle
 from upnext_django.broker.scripts.renew import RenewReply
 from upnext_django.declare.registry import registry
 from upnext_django.exceptions import RedisUnavailable
+from upnext_django.runtime import unseen
 from upnext_django.runtime.attempt import Attempt, End
 from upnext_django.runtime.consumer import Consumer
 from upnext_django.runtime.executor import Executor, settlement_of
@@ -183,8 +184,10 @@ class Heartbeat:
             )
             taken = passes = 0
             while taken == recover.LIMIT * passes and passes < _PASSES:
-                taken += self._link.call(call, doing="recovering jobs")
+                recovered = self._link.call(call, doing="recovering jobs")
+                taken += recovered.taken
                 passes += 1
+                unseen.tell_sync(self._broker, recovered.died)
             if taken:
                 logger.warning("took back %d jobs of queue %s whose worker went silent", taken, queue)
 

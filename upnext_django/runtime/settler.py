@@ -17,7 +17,9 @@ from upnext_django.broker.link import AsyncLink
 from upnext_django.broker.scripts import crash, report, settle
 from upnext_django.broker.scripts.report import Report
 from upnext_django.broker.scripts.settle import Settlement
+from upnext_django.core.lifecycle import JobStatus
 from upnext_django.exceptions import RedisUnavailable
+from upnext_django.runtime import unseen
 from upnext_django.runtime.attempt import Attempt
 from upnext_django.runtime.reporter import PERIOD_S, Reporter
 
@@ -160,9 +162,12 @@ class Settler:
         try:
             if last_report is not None:
                 await self._report(attempt.queue, [last_report])
-            await self._link.call(call, timeout_s=10.0, doing="telling of a crash")
+            status = await self._link.call(call, timeout_s=10.0, doing="telling of a crash")
         except RedisUnavailable as error:
             logger.warning("job %s: its crash counts after its lease: %s", attempt.id, error)
+        else:
+            if status == JobStatus.FAILED:
+                await unseen.tell(self._broker, attempt.id)
 
     async def _report(self, queue: str, reports: list[Report]) -> bool:
         """Write reports; False if some must be written again, which is done with the next of that queue."""

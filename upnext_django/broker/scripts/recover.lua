@@ -7,19 +7,19 @@
 -- USES: clock events ring enqueue leader limits finish takeback
 -- After Redis was away, a clock jumped, or nobody looked for half a lease, it takes nothing for one whole lease:
 -- until then live workers could not have renewed.
--- Returns the number of jobs taken back.
+-- Returns the number of jobs taken back, and the ids of those among them that failed for good.
 local lease = tonumber(lease_ms)
 local seen = redis.call('HMGET', prefix .. 'recovery', 'last', 'grace')
 local since = seen[1] and now - seen[1] or lease
-if since >= 0 and since < lease / 30 then return 0 end
+if since >= 0 and since < lease / 30 then return {0} end
 redis.call('HSET', prefix .. 'recovery', 'last', now)
 if since < 0 or since > lease / 2 then
   redis.call('HSET', prefix .. 'recovery', 'grace', now + lease)
-  return 0
+  return {0}
 end
 if seen[2] then
   -- A clock that went back must not leave a grace far in the future.
-  if now < tonumber(seen[2]) and tonumber(seen[2]) - now <= lease then return 0 end
+  if now < tonumber(seen[2]) and tonumber(seen[2]) - now <= lease then return {0} end
   redis.call('HDEL', prefix .. 'recovery', 'grace')
 end
 local taken = 0
@@ -40,4 +40,4 @@ end
 -- There may be more: the next pass need not wait.
 if taken >= tonumber(limit) then redis.call('HSET', prefix .. 'recovery', 'last', now - math.ceil(lease / 30)) end
 tell()
-return taken
+return {taken, unpack(died)}

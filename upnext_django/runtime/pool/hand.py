@@ -192,7 +192,7 @@ class ProcessHand(Hand):
         """Tell of a process that died by itself; it counts as the worker's own death would."""
         attempt.end = End.CRASH
         text = f"The process that ran this attempt {child.ending}; it counts as a crash."
-        logger.error("job %s (%s): %s", attempt.id, attempt.function, text, extra={"job_id": attempt.id})
+        logger.warning("job %s (%s): %s", attempt.id, attempt.function, text, extra={"job_id": attempt.id})
         attempt.send_log("ERROR", text, None)
 
     # -- the process

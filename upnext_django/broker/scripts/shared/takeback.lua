@@ -1,6 +1,7 @@
 -- take_back(stream name, entry, id): a job's worker, or the process that ran it, died. Crash + 1 and queued again, alone
 -- from the second crash on; past max_crashes it fails as lost; a cancel that was asked for ends it. Returns 1, or 0 if the
--- job was not running.
+-- job was not running. Those that failed for good are in died.
+local died = {}
 local function take_back(name, entry, id)
   local job = prefix .. 'job:' .. id
   local v = redis.call('HMGET', job, 'state', 'entry', 'seq', 'attempts', 'crashes', 'token', 'worker', 'started', 'cancel', 'key', 'reply', 'cache')
@@ -18,6 +19,7 @@ local function take_back(name, entry, id)
       .. crashes .. ' times while it ran this job"}'
     if v[9] then status, ttl, data = cancelled, cancel_ttl, facts .. ',"error_type":"Cancelled","error":"cancelled"}' end
     finish(id, name, status, data, data, seq, ttl, v[10], v[11], v[12])
+    if status == failed then died[#died + 1] = id end
     redis.call('HSET', job, 'crashes', crashes)
     redis.call('HDEL', job, 'entry')
     told(id, seq, recovered, status, v[6], ttl, data)
