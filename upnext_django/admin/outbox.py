@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from upnext_django.admin.display import as_text, time_column
+from upnext_django.admin.moments import SetAsideFilter
 from upnext_django.admin.readonly import ReadOnlyAdmin
 from upnext_django.models import OutboxEntry
 
@@ -21,7 +22,7 @@ class OutboxEntryAdmin(ReadOnlyAdmin):
     """
 
     list_display = ("job_id", "function", "queue", "redis", "shown_created_at", "shown_set_aside_at", "error")
-    list_filter = (("set_aside_at", admin.EmptyFieldListFilter),)
+    list_filter = (SetAsideFilter,)
     ordering = ("id",)
     fields = ("job_id", "function", "queue", "redis", "shown_created_at", "shown_set_aside_at", "shown_error")
 

@@ -26,6 +26,7 @@ from django.views.decorators.cache import never_cache
 
 from upnext_django.admin import acting
 from upnext_django.admin.display import time_column, visible
+from upnext_django.admin.moments import ValidityFilter
 from upnext_django.admin.readonly import ReadOnlyAdmin
 from upnext_django.exceptions import DefinitionError, TokenNotFound
 from upnext_django.models import ApiToken
@@ -78,7 +79,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         "shown_expires_at",
         "shown_last_used_at",
     )
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    list_filter = (ValidityFilter,)
     search_fields = ("name", "prefix", "owner_name")
     ordering = ("-id",)
     fields = (

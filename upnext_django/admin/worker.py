@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy
 
 from upnext_django.admin import acting
 from upnext_django.admin.display import as_json, time_column, visible
+from upnext_django.admin.moments import PresenceFilter
 from upnext_django.admin.readonly import ReadOnlyAdmin
 from upnext_django.models import JobRecord, WorkerRecord
 from upnext_django.operations import live, workers
@@ -50,7 +51,7 @@ class WorkerRecordAdmin(ReadOnlyAdmin):
         "shown_started_at",
         "shown_seen_at",
     )
-    list_filter = (("left_at", admin.EmptyFieldListFilter),)
+    list_filter = (PresenceFilter,)
     ordering = ("-started_at", "-id")
     fields = (
         "id",
