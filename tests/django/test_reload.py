@@ -93,9 +93,9 @@ def test_an_edit_drains_the_worker_and_starts_another(project):
     project.start()
     project.wait_for("start")
     watched = project.folder / "tasks.py"
-    wait_until(lambda: touched(watched, project, 3), "the edit was seen", timeout=15)
+    wait_until(lambda: touched(watched, project, 2), "the edit was seen", timeout=15)
 
-    project.wait_for("start", "drained", "start")
+    wait_until(lambda: project.log()[:3] == ["start", "drained", "start"], "another starts", timeout=15)
 
 
 def touched(path: Path, project: Project, lines: int) -> bool:
