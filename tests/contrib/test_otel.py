@@ -119,11 +119,11 @@ def test_each_attempt_has_a_span_and_tells_its_error(traces: Traces):
 
 def test_sensitive_arguments_are_in_no_span(traces: Traces):
     with pytest.raises(TaskExecutionError):
-        surrounded.charges.wait_sync("4242 4242 4242 4242")
+        surrounded.charges.wait_sync("tulip rose tulip")
 
     span = traces.one(f"process {surrounded.charges.name}")
     assert [event.name for event in span.events] == ["exception"]
-    assert "4242" not in span.to_json()
+    assert "tulip" not in span.to_json()
 
 
 def test_a_timeout_is_an_error_too(traces: Traces):
