@@ -49,7 +49,7 @@ def test_more_than_a_request_takes_are_cancelled_by_the_worker(operator: Visitor
     expect(bulk).to_contain_text(f"{MANY} of {MANY} jobs are dealt with.", timeout=60_000)
     expect(bulk).to_contain_text("100 %")
     operator.check("bulk action")
-    assert waiting() == 0
+    wait_until(lambda: waiting() == 0, "the rows say that no job waits", timeout=60)
     operator.click("a:text-is('History')")
     expect(operator.page.locator("#change-history")).to_contain_text(f"Done: {MANY} cancelled, 0 refused.")
 

@@ -13,6 +13,7 @@ from tests.browser.site import NAME, PASSWORD, Site, elsewhere
 from tests.browser.visitor import Visitor
 from tests.waiting import wait_until
 from tests.workers import database_url
+from upnext_django.models import JobRecord
 
 pytestmark = pytest.mark.browser
 
@@ -96,8 +97,6 @@ def test_a_running_jobs_page_shows_its_end_and_its_actions(operator: Visitor, si
 
 
 def _row_is(job: str, status: str) -> bool:
-    from upnext_django.models import JobRecord
-
     return JobRecord.objects.filter(id=job, status=status).exists()
 
 
@@ -139,6 +138,8 @@ def test_a_hidden_page_asks_nothing_and_catches_up(operator: Visitor) -> None:
     )
     operator.page.evaluate(hide, True)
     job = a_new_job()
+    rows = JobRecord.objects.filter(id__startswith=job)
+    wait_until(lambda: elsewhere(rows.exists), "the job has a row", timeout=30)
     assert fetched == []
 
     operator.page.evaluate(hide, False)
