@@ -293,8 +293,13 @@ class TestTheSlotOfAParent:
         assert parent.history == ["suspend", "resume"] * 2
 
     async def test_a_wait_that_is_cancelled_takes_the_slot_again(self, broker: FakeBroker, double):
-        with inside(FakeRunningJob()) as parent, pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
+        class TimesOut(FakeRunningJob):
+            async def suspend(self) -> None:
+                await super().suspend()
+                limit.reschedule(asyncio.get_running_loop().time())
+
+        with inside(TimesOut()) as parent, pytest.raises(TimeoutError):
+            async with asyncio.timeout(None) as limit:
                 await double.wait(2)
 
         assert parent.history == ["suspend", "resume"]
