@@ -1,8 +1,12 @@
-"""A task to submit with options of the call, and with the words of other systems."""
+"""Tasks to submit with options of the call, and with the words of other systems.
 
-import asyncio
+A gate is a file: who holds waits until it is there.
+"""
+
+from pathlib import Path
 
 import upnext_django as upnext
+from tests.waiting import await_until
 
 worker = upnext.Worker("calls")
 slow_worker = upnext.Worker("slow-lane", concurrency=1)
@@ -31,6 +35,6 @@ async def note(number: int) -> int:
 
 
 @slow_worker.task
-async def hold(name: str) -> None:
+async def hold(name: str, gate: str) -> None:
     print(f"[held {name}]", flush=True)
-    await asyncio.sleep(0.5)
+    await await_until(lambda: Path(gate).exists(), "the gate opens", timeout=60)

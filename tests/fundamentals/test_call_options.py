@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import upnext_django as upnext
 from tests.fundamentals.calls import add, describe, fails, hold, note
+from tests.waiting import await_until
 from tests.workers import RunningWorker
 from upnext_django import TaskExecutionError
 
@@ -22,14 +24,19 @@ pytestmark = pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize("delay", [0.3, timedelta(seconds=0.3)], ids=["seconds", "timedelta"])
 async def test_delay(delay: float | timedelta):
     future = await add.options(delay=delay).submit(1)
-
-    assert await future.status() == "scheduled"
-    job = await upnext.aget_job(future.job_id)
     result = await future.result()
+    job = await upnext.aget_job(future.job_id)
 
     assert result.started_at is not None
     assert job.created_at is not None
     assert result.started_at - job.created_at >= timedelta(seconds=0.3)
+
+
+async def test_a_delayed_job_is_scheduled():
+    future = await add.options(delay=3600).submit(1)
+
+    assert await future.status() == "scheduled"
+    assert await future.cancel()
 
 
 async def test_at():
@@ -49,11 +56,13 @@ async def test_a_naive_moment_is_refused():
         add.options(at=datetime(2030, 1, 1)).submit(1)  # noqa: DTZ001
 
 
-async def test_priority(worker: RunningWorker):
-    holding = await hold.submit("for priority")
+async def test_priority(worker: RunningWorker, tmp_path: Path):
+    gate = tmp_path / "gate"
+    await hold.submit("for priority", str(gate))
     worker.wait_for("[held for priority]")
-    await upnext.gather(note.options(priority=p).submit(100 + p) for p in (-1, 0, 1))
-    await holding
+    notes = [await note.options(priority=p).submit(100 + p) for p in (-1, 0, 1)]
+    gate.touch()
+    await upnext.gather(notes)
 
     await upnext.gather(note.options(priority=-1).submit(0))
 
@@ -87,16 +96,19 @@ async def test_retries_of_a_call_are_done():
     assert caught.value.task_result.attempts == 2
 
 
-async def test_expires(worker: RunningWorker):
-    holding = await hold.submit("for expiry")
+async def test_expires(worker: RunningWorker, tmp_path: Path):
+    gate = tmp_path / "gate"
+    await hold.submit("for expiry", str(gate))
     worker.wait_for("[held for expiry]")
     late = await note.options(expires=0.1).submit(666)
+    expired = datetime.now(UTC) + timedelta(seconds=0.1)
+    await await_until(lambda: datetime.now(UTC) > expired, "the job is too late")
+    gate.touch()
 
     with pytest.raises(TaskExecutionError) as caught:
         await late.result()
 
     assert caught.value.status == "cancelled"
-    await holding
     assert "[note 666]" not in worker.printed()
 
 
@@ -122,8 +134,10 @@ async def test_options_that_make_no_sense_are_refused(options: dict[str, Any]):
 
 
 async def test_options_may_be_given_one_after_the_other():
-    twice = add.options(delay=0.1).options(meta={"a": 1})
+    twice = add.options(delay=3600).options(meta={"a": 1})
 
-    job = await upnext.aget_job((await twice.submit(1)).job_id)
+    future = await twice.submit(1)
+    job = await upnext.aget_job(future.job_id)
 
     assert (job.meta, job.status) == ({"a": 1}, "scheduled")
+    assert await future.cancel()
