@@ -39,6 +39,7 @@ def looks_now_and_then() -> str:
 @worker.task
 async def cleans_up() -> None:
     try:
+        print("[waits]", flush=True)
         await asyncio.Event().wait()
     except asyncio.CancelledError:
         print("[cleaned up]", flush=True)

@@ -27,7 +27,7 @@ def end_of(future: upnext.Future[Any]) -> TaskExecutionError:
 
 
 def test_a_waiting_job_never_runs(worker: RunningWorker):
-    future = saved.options(delay=0.3).submit()
+    future = saved.options(delay=3600).submit()
 
     assert future.cancel_sync() is True
 
@@ -50,7 +50,7 @@ def test_a_running_job_stops_within_two_seconds(worker: RunningWorker, task: upn
 
 def test_a_running_async_job_may_clean_up(worker: RunningWorker):
     future = cleans_up.submit()
-    until_active(future)
+    worker.wait_for("[waits]")
 
     future.cancel_sync()
 
