@@ -9,6 +9,7 @@ from django.db import transaction
 
 import upnext_django as upnext
 from tests.fundamentals.events import confirm, placed, sell, sell_in_sync_code
+from tests.fundamentals.holding import paused
 from tests.waiting import wait_until
 from tests.workers import RunningWorker, running_worker
 from upnext_django.connection import get_broker
@@ -93,10 +94,9 @@ def test_a_send_in_a_transaction_that_is_rolled_back_is_none():
 
 
 async def test_a_key_holds_for_each_handler():
-    later = placed.options(delay=0.4)
-
-    first = await later.send_idempotent("once", order_id="A1")
-    second = await later.send_idempotent("once", order_id="A2")
+    with paused("shop", "warehouse"):
+        first = await placed.send_idempotent("once", order_id="A1")
+        second = await placed.send_idempotent("once", order_id="A2")
 
     assert await upnext.gather(second) == ALL
     assert [future.duplicate_of for future in second] == [future.job_id for future in first]

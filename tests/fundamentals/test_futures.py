@@ -10,6 +10,7 @@ import pytest
 
 import upnext_django as upnext
 from tests.fundamentals.futures import add, add_in_a_thread, never_ends, takes_wait_timeout
+from tests.fundamentals.holding import paused
 from tests.waiting import wait_until
 from upnext_django import TaskExecutionError
 
@@ -111,14 +112,15 @@ async def job_when_sent(job_id: str) -> upnext.Job:
 
 
 async def test_cancelling_the_code_that_awaits_leaves_the_job_alone():
-    future = await add.options(delay=0.4).submit(1)
-    awaiting = asyncio.ensure_future(future.result())
-    await asyncio.wait([awaiting], timeout=0.05)
+    with paused("futures"):
+        future = await add.submit(1)
+        awaiting = asyncio.ensure_future(future.result())
+        await asyncio.wait([awaiting], timeout=0.05)
 
-    awaiting.cancel()
+        awaiting.cancel()
 
-    with pytest.raises(asyncio.CancelledError):
-        await awaiting
+        with pytest.raises(asyncio.CancelledError):
+            await awaiting
     assert await future.value(timeout=10) == 2
 
 

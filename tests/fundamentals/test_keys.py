@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import upnext_django as upnext
+from tests.fundamentals.holding import paused
 from tests.fundamentals.keys import charge
 
 TASKS = "tests.fundamentals.keys"
@@ -13,9 +14,10 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 
 async def test_the_live_job_of_a_key_is_given_again():
-    first = await charge.options(delay=0.4, key="order-1").submit(1)
-    second = await charge.submit_idempotent("order-1", 2)
-    third = await charge.submit_idempotent("order-2", 3)
+    with paused("keys"):
+        first = await charge.options(key="order-1").submit(1)
+        second = await charge.submit_idempotent("order-1", 2)
+        third = await charge.submit_idempotent("order-2", 3)
 
     results = await upnext.gather(first.result(), second.result(), third.result())
 
@@ -24,10 +26,12 @@ async def test_the_live_job_of_a_key_is_given_again():
 
 
 async def test_an_id_that_lost_leads_to_the_winner():
-    winner = charge.options(delay=0.4, key="order-3").submit(1)
-    loser = charge.submit_idempotent("order-3", 2)
-    lost_id = loser.job_id
-    await upnext.gather(winner, loser)
+    with paused("keys"):
+        winner = charge.options(key="order-3").submit(1)
+        loser = charge.submit_idempotent("order-3", 2)
+        lost_id = loser.job_id
+        await winner
+        await loser
 
     job = await upnext.aget_job(lost_id)
 
@@ -43,8 +47,10 @@ async def test_a_key_is_free_when_its_job_has_ended():
 
 
 def test_the_sync_twins():
-    charge.options(delay=0.3, key="order-5").submit_sync(1)
+    with paused("keys"):
+        charge.options(key="order-5").submit_sync(1)
+        second = charge.submit_idempotent_sync("order-5", order_id=2)
 
-    assert charge.submit_idempotent_sync("order-5", order_id=2).value_sync() == 1
+    assert second.value_sync() == 1
     assert charge.wait_idempotent_sync("order-5", 3).value == 3
     assert charge.submit_idempotent("order-6", 4).value_sync() == 4
