@@ -25,8 +25,9 @@ async def hold(gate: str) -> str:
 
 
 @worker.task(retries=1, retry_delay=2, retry_jitter=0)
-async def second_time() -> int:
+async def second_time(gate: str) -> int:
     if upnext.get_current_context().attempt == 1:
+        await await_until(lambda: Path(gate).exists(), "the gate opens", timeout=60)
         raise ValueError("not the first time")
     return 2
 

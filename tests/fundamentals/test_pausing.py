@@ -112,10 +112,12 @@ def test_a_delayed_job_that_falls_due_stays(what: str, pause: Pause):
 
 
 @pytest.mark.parametrize("what", BOTH)
-def test_a_retry_that_falls_due_stays(what: str, pause: Pause):
-    future = second_time.submit()
-    wait_until(lambda: future.status_sync() == "retrying", "the first attempt has failed")
+def test_a_retry_that_falls_due_stays(what: str, pause: Pause, tmp_path: Path):
+    gate = tmp_path / "gate"
+    future = second_time.submit(str(gate))
+    wait_until(lambda: future.status_sync() == "active", "the first attempt runs")
     resume = pause(what, second_time)
+    gate.touch()
     wait_until(lambda: future.status_sync() == "queued", "the retry is due")
     others_go_on()
     state = future.status_sync()
