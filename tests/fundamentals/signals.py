@@ -87,7 +87,7 @@ def in_process(how: str) -> str:
     return sync_body(how)
 
 
-@crunching.task(timeout=0.5)
+@crunching.task(timeout=2)
 def never_looks_up() -> None:
     # Deaf to the gentle way: it has to be killed, and its receivers are called in the next process.
     system.pthread_sigmask(system.SIG_BLOCK, {system.SIGUSR2})

@@ -88,7 +88,7 @@ def test_hooks_of_any_kind_are_called_everywhere(
     how: str, hooks: list[str], kind: str, where: str, worker: RunningWorker
 ):
     task = HOOKED[kind, where].options(
-        retries=1 if how in ("fail", "time out") else 0, timeout=0.2 if how == "time out" else 60
+        retries=1 if how in ("fail", "time out") else 0, timeout=1 if how == "time out" else 60
     )
     begin = len(worker.printed())
 

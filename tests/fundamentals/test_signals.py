@@ -26,7 +26,7 @@ def heard(worker: RunningWorker, job_id: str, last: str) -> list[str]:
     def said() -> list[str]:
         return re.findall(rf"<{job_id} (.*)>\n", worker.printed())
 
-    wait_until(lambda: last in said(), f"{last!r} is heard of {job_id}")
+    wait_until(lambda: last in said(), f"{last!r} is heard of {job_id}", timeout=20)
     return said()
 
 
@@ -73,14 +73,14 @@ def test_a_job_that_is_cancelled(task: upnext.TaskHandle[[str], str], worker: Ru
 
 @EVERYWHERE
 def test_a_job_that_runs_into_its_timeout(task: upnext.TaskHandle[[str], str], worker: RunningWorker):
-    future = task.options(timeout=0.3).submit_sync("hang")
+    future = task.options(timeout=1).submit_sync("hang")
     with pytest.raises(upnext.TaskTimeoutError):
         future.result_sync(timeout=20)
 
     name = task.function_name
-    last = f"{name} failed (error='0.3 seconds', error_type='TaskTimeoutError')"
+    last = f"{name} failed (error='1.0 seconds', error_type='TaskTimeoutError')"
     said = heard(worker, future.job_id, last)
-    assert said == [f"{name} started ()", f"{name} timed out (error='0.3 seconds')", last]
+    assert said == [f"{name} started ()", f"{name} timed out (error='1.0 seconds')", last]
 
 
 def test_a_job_whose_process_was_killed_at_its_timeout(worker: RunningWorker):
@@ -88,8 +88,8 @@ def test_a_job_whose_process_was_killed_at_its_timeout(worker: RunningWorker):
     with pytest.raises(upnext.TaskTimeoutError):
         future.result_sync(timeout=20)
 
-    last = "never_looks_up failed (error='0.5 seconds', error_type='TaskTimeoutError')"
-    assert "never_looks_up timed out (error='0.5 seconds')" in heard(worker, future.job_id, last)
+    last = "never_looks_up failed (error='2.0 seconds', error_type='TaskTimeoutError')"
+    assert "never_looks_up timed out (error='2.0 seconds')" in heard(worker, future.job_id, last)
 
 
 def test_a_receiver_that_raises_is_logged_and_changes_nothing(worker: RunningWorker):
