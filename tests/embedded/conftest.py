@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.project import Client
+from tests.embedded.project import Client, wait_until_unguarded
 from upnext_django.embedded import EmbeddedValkey
 
 
@@ -17,6 +17,7 @@ def project() -> Iterator[Path]:
     """Give the folder of a project that has no server yet."""
     with tempfile.TemporaryDirectory(prefix="upnext-") as name:
         yield Path(name).resolve()
+        wait_until_unguarded(Path(name))  # it might make a file in a folder that is being removed
 
 
 @pytest.fixture

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import redis
 
 from tests.waiting import wait_until
+from upnext_django.embedded import guard
 
-__all__ = ["Client", "is_ended", "server_info", "wait_until_ended"]
+__all__ = ["Client", "is_ended", "server_info", "wait_until_ended", "wait_until_unguarded"]
 
 #: Says where the server is, then keeps using it until its input is closed.
 _PROGRAM = """
@@ -55,6 +57,21 @@ def server_info(url: str) -> dict[str, Any]:
     with redis.Redis.from_url(url) as client:
         info: dict[str, Any] = client.info("server")
     return info
+
+
+def wait_until_unguarded(folder: Path) -> None:
+    """Wait until no guard is at work in ``folder`` or below it."""
+    for path in folder.rglob(guard.GUARD_LOCK):
+        with path.open("ab") as lock:
+            wait_until(lambda: _can_lock(lock), "the guard has ended")
+
+
+def _can_lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_ended(url: str) -> bool:

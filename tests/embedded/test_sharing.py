@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from tests.embedded.project import Client, is_ended, server_info, wait_until_ended
+from tests.embedded.project import Client, is_ended, server_info, wait_until_ended, wait_until_unguarded
 from tests.waiting import wait_until
 from upnext_django.embedded import EmbeddedValkey, guard
 
@@ -140,12 +140,27 @@ def test_a_server_whose_connections_are_all_killed_still_ends_with_its_last_clie
     wait_until_ended(url)
 
 
+def test_it_ends_too_if_its_last_client_goes_before_the_guard_has_connected_again(start_client: StartClient):
+    client = start_client()
+    url = client.url()
+    the_guard = _guard_of(server_info(url)["process_id"])
+    os.kill(the_guard, signal.SIGSTOP)
+    with redis.Redis.from_url(url) as admin:
+        admin.client_kill_filter(_type="normal", skipme=True)
+    client.kill()
+
+    os.kill(the_guard, signal.SIGCONT)
+
+    wait_until_ended(url)
+
+
 def test_the_server_of_a_killed_guard_still_ends_with_its_last_client(
-    server: EmbeddedValkey, start_client: StartClient
+    server: EmbeddedValkey, start_client: StartClient, project: Path
 ):
     url = server.ensure()
     run_id = server_info(url)["run_id"]
     os.kill(_guard_of(server_info(url)["process_id"]), signal.SIGKILL)
+    wait_until_unguarded(project)
 
     client = start_client()
     assert server_info(client.url())["run_id"] == run_id

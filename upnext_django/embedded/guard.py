@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -92,12 +93,19 @@ def _start(socket_path: str, command: list[str], deadline: float) -> socket.sock
     raise SystemExit(f"valkey-server did not answer within {_START_TIMEOUT_S:.0f} seconds")
 
 
-def _end_when_alone(folder: Path, links: list[socket.socket]) -> None:
+def _end_when_alone(folder: Path, socket_path: str) -> None:
     with (folder / CLIENTS_LOCK).open("ab") as clients:
         fcntl.flock(clients, fcntl.LOCK_EX)
-        # A client that comes now waits for this lock until the server has gone.
-        links[-1].sendall(b"SHUTDOWN NOSAVE FORCE\r\n")
-        threading.Event().wait()
+        # A client that comes now waits for this lock until the server has gone, and the guard with it. The
+        # connection is new, for the old one may have been killed, and so may this one.
+        while True:
+            link = connect(socket_path)
+            if link is not None:
+                with suppress(OSError):
+                    link.sendall(b"SHUTDOWN NOSAVE FORCE\r\n")
+                _listen(link)
+                link.close()
+            time.sleep(_POLL_S)
 
 
 def _listen(link: socket.socket) -> None:
@@ -119,18 +127,16 @@ def main(folder: Path, socket_path: str, command: list[str]) -> None:
         lock.truncate()
         lock.write(os.fsencode(socket_path))
         lock.flush()
-        links = [_start(socket_path, command, deadline)]
+        link: socket.socket | None = _start(socket_path, command, deadline)
         if os.fork():
             os._exit(0)
-        threading.Thread(target=_end_when_alone, args=(folder, links), daemon=True).start()
+        threading.Thread(target=_end_when_alone, args=(folder, socket_path), daemon=True).start()
         # The connection ends with the server, however that ends, and then so does the guard. It may also
         # be killed alone (CLIENT KILL): a server without its guard would never end.
-        while True:
-            _listen(links[-1])
-            again = connect(socket_path)
-            if again is None:
-                return
-            links.append(again)
+        while link is not None:
+            _listen(link)
+            link.close()
+            link = connect(socket_path)
 
 
 if __name__ == "__main__":
