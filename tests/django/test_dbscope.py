@@ -61,10 +61,13 @@ def test_an_attempt_that_never_touches_the_orm_takes_no_thread(scope):
         await asyncio.sleep(0)
         return bool(scope.has_used(token))
 
-    before = threading.active_count()
+    def threads() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name.startswith("upnext-orm")]
+
+    before = threads()
 
     assert asyncio.run(main()) is False
-    assert threading.active_count() == before
+    assert threads() == before
 
 
 def test_sync_code_that_is_called_runs_in_the_thread_of_the_orm_calls(scope):
@@ -169,19 +172,19 @@ def test_later_attempts_use_the_threads_and_connections_of_earlier_ones_again(sc
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_transaction_that_an_attempt_leaves_open_is_rolled_back(scope, thread, caplog, kind):
-    def leave_open() -> int:
+    def leave_open() -> object:
         transaction.atomic().__enter__()
-        return id(connections["default"])
+        return connections["default"]
 
-    def look() -> tuple[bool, bool, int]:
-        return connection.in_atomic_block, connection.get_autocommit(), id(connections["default"])
+    def look() -> tuple[bool, bool, object]:
+        return connection.in_atomic_block, connection.get_autocommit(), connections["default"]
 
     if kind == "sync":
         left = thread.submit(in_attempt, scope, leave_open).result()
         in_block, autocommit, now = thread.submit(in_attempt, scope, look).result()
     else:
 
-        async def main() -> tuple[int, tuple[bool, bool, int]]:
+        async def main() -> tuple[object, tuple[bool, bool, object]]:
             left = await run_attempt(scope, lambda: sync_to_async(leave_open)())
             scope.close()  # ends the thread behind its check
             return left, await run_attempt(scope, lambda: sync_to_async(look)())
@@ -189,7 +192,7 @@ def test_a_transaction_that_an_attempt_leaves_open_is_rolled_back(scope, thread,
         left, (in_block, autocommit, now) = asyncio.run(main())
 
     assert (in_block, autocommit) == (False, True)
-    assert now != left or kind == "async"
+    assert now is not left or kind == "async"
     # Of async code another thread says so.
     wait_until(lambda: "left a transaction open on database 'default'" in caplog.text, "it is logged")
 
