@@ -86,7 +86,9 @@ class OutsideTests(Looking, TransactionTestCase):
 
         assert (first.state, second.state, first.replies) == ("stored", "stored", None)
         assert self.rows() == ["a", "b"]
-        (record,) = (one for one in self.log.records if one.levelname == "WARNING")
+        (record,) = (
+            one for one in self.log.records if (one.name, one.levelname) == ("upnext.outbox", "WARNING")
+        )
         assert "a (shop.tasks.charge), b (shop.tasks.charge)" in record.message
         assert "Redis is down." in record.message
 
