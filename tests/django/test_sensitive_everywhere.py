@@ -23,7 +23,9 @@ from upnext_django.operations import dead_letters
 
 #: With letters that no id has: four digits alone stand in one id of some thousands.
 CARD = "visa4242-<\"é'>-1881visa"
-#: The forms in which it could stand somewhere: as it is, and as Python and JSON escape it.
+#: Longer than a moment in ms, which might else have its digits.
+PIN = 987_123_456_789_012
+#: The forms in which the card could stand somewhere: as it is, and as Python and JSON escape it.
 FORMS = (CARD, "1881visa", "visa4242", "\\u00e9")
 
 pytestmark = pytest.mark.usefixtures("worker", "rows")
@@ -139,14 +141,14 @@ def test_a_job_that_succeeds(places):
 
 def test_a_value_inside_of_an_object_and_its_number(places):
     account = uuid.uuid4()
-    card = tasks.Card(number=CARD, pin=987123)
+    card = tasks.Card(number=CARD, pin=PIN)
     future = tasks.charge_in_thread.submit("ada", card, account=account)
 
-    assert future.value_sync(timeout=20) == tasks.proof_of("ada", CARD, 987123)
+    assert future.value_sync(timeout=20) == tasks.proof_of("ada", CARD, PIN)
 
     row = row_at_the_end(future.job_id)
     assert row.arguments == {"args": ["ada", "[hidden]"], "kwargs": {"account": str(account)}}
-    assert places(*FORMS, "987123") == []
+    assert places(*FORMS, str(PIN)) == []
 
 
 def test_a_dead_letter_its_replay_and_its_edit(places):
