@@ -112,9 +112,11 @@ def test_several_workers_share_the_jobs_under_one_parent_and_one_screen(start):
         wait_until(both, "the worker was replaced", START_S)
 
 
-def test_the_workers_drain_and_end_when_their_parent_is_killed(start):
+def test_the_workers_drain_and_end_when_their_parent_is_killed(start, tmp_path):
     with pytest.raises(AssertionError, match="Slots"):  # it does not end with 0: it was killed
         kill_the_parent(start)
+
+    assert "stopping: no more work is taken" in (tmp_path / "worker.log").read_text()
 
 
 def kill_the_parent(start: Start) -> None:
@@ -124,7 +126,6 @@ def kill_the_parent(start: Start) -> None:
         worker.process.kill()
 
         wait_until(lambda: not exists(pid), "the worker has ended", START_S)
-        worker.wait_for("stopping: no more work is taken")
 
 
 def exists(pid: int) -> bool:
