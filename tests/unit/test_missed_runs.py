@@ -79,12 +79,12 @@ def test_catching_up_comes_in_parts():
 
 
 def test_years_of_missed_seconds_cost_milliseconds():
-    began = time.perf_counter()
+    began = time.thread_time()
 
     found = due(plan(LATEST, "* * 3 * * *"), timedelta(days=2000))
 
     assert found == ["10 03:59:59"]
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 @pytest.mark.parametrize(
