@@ -44,7 +44,7 @@ upnext.run(worker)
 def run(*words: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end as a user does, without anything that this test run has set."""
     return subprocess.run(
-        words, cwd=cwd, env=_environment(extra), capture_output=True, text=True, timeout=25, check=False
+        words, cwd=cwd, env=_environment(extra), capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -78,7 +78,7 @@ def service(folder: Path) -> Iterator[Path]:
         wait_until(
             lambda: "Stop with Ctrl-C" in log.read_text() or process.poll() is not None,
             "the worker has started",
-            timeout=20,
+            timeout=60,
         )
         assert process.poll() is None, log.read_text()
         yield folder
