@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import secrets
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -14,6 +17,10 @@ from tests.waiting import wait_until
 from upnext_django.embedded import binary
 
 __all__ = ["DurableServer", "free_port"]
+
+# Below those from 32768 on, which any connection is given; each process of a run begins elsewhere.
+_FIRST_PORT, _PORTS = 10_000, 22_000
+_numbers = itertools.count(100 * os.getpid())
 
 
 class DurableServer:
@@ -75,8 +82,9 @@ class DurableServer:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nothing hears at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port of this machine that nothing hears, and that nobody else is given meanwhile."""
+    while True:
+        port = _FIRST_PORT + next(_numbers) % _PORTS
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
