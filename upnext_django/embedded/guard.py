@@ -96,10 +96,9 @@ def _start(socket_path: str, command: list[str], deadline: float) -> socket.sock
 def _end_when_alone(folder: Path, socket_path: str) -> None:
     with (folder / CLIENTS_LOCK).open("ab") as clients:
         fcntl.flock(clients, fcntl.LOCK_EX)
-        # A client that comes now waits for this lock until the server has gone, and the guard with it. The
-        # connection is new, for the old one may have been killed, and so may this one.
+        # A client that comes now waits for this lock until the server has gone.
         while True:
-            link = connect(socket_path)
+            link = connect(socket_path)  # the main thread's may have been killed, as this one may be
             if link is not None:
                 with suppress(OSError):
                     link.sendall(b"SHUTDOWN NOSAVE FORCE\r\n")
