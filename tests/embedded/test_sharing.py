@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
@@ -152,6 +153,17 @@ def test_it_ends_too_if_its_last_client_goes_before_the_guard_has_connected_agai
     os.kill(the_guard, signal.SIGCONT)
 
     wait_until_ended(url)
+
+
+def test_a_server_whose_socket_was_removed_still_ends_with_its_last_client(
+    server: EmbeddedValkey, project: Path
+):
+    """A folder of a test is removed as soon as its server is released."""
+    Path(urlsplit(server.ensure()).path).unlink()
+
+    server.release()
+
+    wait_until_unguarded(project)
 
 
 def test_the_server_of_a_killed_guard_still_ends_with_its_last_client(

@@ -93,17 +93,17 @@ def _start(socket_path: str, command: list[str], deadline: float) -> socket.sock
     raise SystemExit(f"valkey-server did not answer within {_START_TIMEOUT_S:.0f} seconds")
 
 
-def _end_when_alone(folder: Path, socket_path: str) -> None:
+def _end_when_alone(folder: Path, links: list[socket.socket]) -> None:
     with (folder / CLIENTS_LOCK).open("ab") as clients:
         fcntl.flock(clients, fcntl.LOCK_EX)
         # A client that comes now waits for this lock until the server has gone.
+        told = None
         while True:
-            link = connect(socket_path)  # the main thread's may have been killed, as this one may be
-            if link is not None:
+            link = links[-1]
+            if link is not told:  # one that was killed is followed by another
+                told = link
                 with suppress(OSError):
                     link.sendall(b"SHUTDOWN NOSAVE FORCE\r\n")
-                _listen(link)
-                link.close()
             time.sleep(_POLL_S)
 
 
@@ -126,16 +126,18 @@ def main(folder: Path, socket_path: str, command: list[str]) -> None:
         lock.truncate()
         lock.write(os.fsencode(socket_path))
         lock.flush()
-        link: socket.socket | None = _start(socket_path, command, deadline)
+        links = [_start(socket_path, command, deadline)]
         if os.fork():
             os._exit(0)
-        threading.Thread(target=_end_when_alone, args=(folder, socket_path), daemon=True).start()
+        threading.Thread(target=_end_when_alone, args=(folder, links), daemon=True).start()
         # The connection ends with the server, however that ends, and then so does the guard. It may also
         # be killed alone (CLIENT KILL): a server without its guard would never end.
-        while link is not None:
-            _listen(link)
-            link.close()
-            link = connect(socket_path)
+        while True:
+            _listen(links[-1])
+            again = connect(socket_path)
+            if again is None:
+                return
+            links.append(again)
 
 
 if __name__ == "__main__":
