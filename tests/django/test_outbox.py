@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from unittest import mock
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.django.recording import ACCEPTED, RecordingBroker, Sending
 from upnext_django.exceptions import Backpressure, RedisUnavailable
 from upnext_django.models import OutboxEntry
+from upnext_django.outbox import outage
 
 AWAY = RedisUnavailable("Redis is down.", url="redis://:***@host")
 
@@ -111,6 +113,7 @@ class OutsideTests(Looking, TransactionTestCase):
 
         assert (delivery.state, self.rows()) == ("stored", ["a"])
 
+    @mock.patch.object(outage, "_PAUSE_S", 3600)
     def test_after_a_failure_a_commit_does_not_wait_for_redis_for_a_moment(self):
         self.broker.failure = AWAY
         for name in "abc":
@@ -167,6 +170,7 @@ class OutsideTests(Looking, TransactionTestCase):
 
         assert (delivery.state, self.broker.sent, len(captured)) == ("sent", ["a"], 0)
 
+    @mock.patch.object(outage, "_PAUSE_S", 3600)
     def test_without_a_transaction_and_without_redis_it_is_a_row(self):
         self.broker.failure = AWAY
 
