@@ -195,6 +195,25 @@ def test_crons_in_code_stand_above_with_their_words_and_runs(admin_client: Clien
     assert tasks.nightly.name not in rows
 
 
+def test_a_schedule_in_the_list_shows_its_last_run(admin_client: Client):
+    row = kept()
+    at = timezone.now()
+    job = JobRecord.objects.create(
+        id=new_job_id("schedules"),
+        function=tasks.note.name,
+        schedule=row.name,
+        status="complete",
+        created_at=at,
+        queue="schedules",
+    )
+
+    html = admin_client.get(LIST).content.decode()
+
+    rows = html.partition('id="upnext-results"')[2]
+    assert f'/admin/upnext/jobrecord/{job.pk}/change/">{timezone.localtime(at):%Y-%m-%d %H:%M:%S}</a>' in rows
+    assert 'upnext-complete"' in rows
+
+
 def test_a_cron_in_code_is_paused_resumed_and_run(admin_client: Client):
     name = tasks.nightly.name
 

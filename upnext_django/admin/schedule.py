@@ -193,8 +193,8 @@ class ScheduleAdmin(PageAdmin):
         if last is None:
             return "-"
         url = self.url("upnext_jobrecord_change", last.job_id)
-        at = timezone.localtime(last.created_at)
-        return format_html('<a href="{}">{:%Y-%m-%d %H:%M:%S}</a> {}', url, at, pill(last.status))
+        at = f"{timezone.localtime(last.created_at):%Y-%m-%d %H:%M:%S}"
+        return format_html('<a href="{}">{}</a> {}', url, at, pill(last.status))
 
     @admin.display(description=_("state"), ordering="paused")
     def state(self, schedule: Any) -> SafeString:
