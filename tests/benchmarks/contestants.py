@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,9 +33,9 @@ class Contestant:
     """A job system: what to install, and how its worker starts for each task.
 
     The tasks are ``async``, ``sync``, ``orm`` and ``echo``; one that is not in ``starts`` is not
-    measured for it. ``requirements`` empty is the interpreter that runs this. ``streams`` is a pattern
-    of keys: its drain ends only when those streams are empty, that is when its last job has been
-    settled, where the peers' ends with the last job's run.
+    measured for it. ``requirements`` are arguments of pip. ``streams`` is a pattern of keys: its drain ends
+    only when those streams are empty, that is when its last job has been settled, where the peers' ends with
+    the last job's run.
     """
 
     name: str
@@ -50,7 +49,7 @@ class Contestant:
     @property
     def python(self) -> Path:
         """The interpreter with its packages; the first use installs them."""
-        return python_of(self.name, self.requirements) if self.requirements else Path(sys.executable)
+        return python_of(self.name, self.requirements)
 
     def versions(self) -> dict[str, str]:
         """Return what is installed of the packages that matter to its speed."""

@@ -9,7 +9,7 @@ from time import monotonic, perf_counter, sleep
 
 import psycopg
 
-from tests.benchmarks.contestants import HERE, Contestant, Start
+from tests.benchmarks.contestants import DJANGO, HERE, Contestant, Start
 from tests.benchmarks.drive import LIMIT_S, Bench, MeasurementFailed, Stamps
 
 __all__ = [
@@ -37,7 +37,9 @@ COMPLETE = (
 
 OURS = Contestant(
     name="upnext",
-    requirements=(),
+    # What a project installs, as with the peers: what else is in the developer's own environment, redis-py
+    # takes in where it finds it (OpenTelemetry).
+    requirements=("--editable", f"{HERE.parents[1]}[speed]", *DJANGO),
     folder=HERE / "upnext",
     starts={
         "async": Start(command=ALONE, jobs=40000, settings="concurrency 100"),
