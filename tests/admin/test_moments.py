@@ -33,7 +33,7 @@ def two_of(model: type[Model]) -> tuple[Model, Model]:
 @pytest.mark.parametrize(
     ("model", "before", "after"),
     [
-        (WorkerRecord, "here", "left"),
+        (WorkerRecord, "running", "left"),
         (OutboxEntry, "waiting", "set_aside"),
         (ApiToken, "usable", "revoked"),
     ],

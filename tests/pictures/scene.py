@@ -94,6 +94,9 @@ def make_present() -> Scene:
     _until(lambda: artifacts.count() == 2, "the report's files have rows")
     workers = WorkerRecord.objects.filter(left_at=None)
     _until(workers.exists, "the worker has a row")
+    ran = [schedules.run_now(name, by=user) for name in ("Nightly report", f"{_OWN}.clean_up")]
+    of_schedules = JobRecord.objects.filter(id__in=ran, completed_at__isnull=False)
+    _until(lambda: of_schedules.count() == len(ran), "the schedules have run")
     control.pause_queue("reports", by=user)
     return Scene(
         failed=failed[0],

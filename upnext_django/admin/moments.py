@@ -31,9 +31,9 @@ class _MomentFilter(admin.SimpleListFilter):
 class PresenceFilter(_MomentFilter):
     """Workers by whether they have left."""
 
-    title = _("presence")
+    title = _("state")
     column = "left_at"
-    before = ("here", _("here"))
+    before = ("running", _("running"))
     after = ("left", _("left"))
 
 
