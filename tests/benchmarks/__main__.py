@@ -70,8 +70,8 @@ class Run:
         if task in ("async", "sync"):
             yield lambda: {task: plain.drain(server, self.jobs(100_000))}
         elif task == "enqueue":
-            yield lambda: {"enqueue": plain.enqueue(server, self.jobs(10_000))}
-            yield lambda: {"raw socket": plain.enqueue_raw(server, self.jobs(20_000))}
+            yield lambda: {"enqueue": plain.enqueue(server, self.jobs(40_000))}
+            yield lambda: {"raw socket": plain.enqueue_raw(server, self.jobs(40_000))}
         elif task == "bulk":
             yield lambda: {"bulk": plain.enqueue_many(server, self.jobs(60_000))}
         elif task == "orm":

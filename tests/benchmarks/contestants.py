@@ -42,7 +42,7 @@ class Contestant:
     requirements: tuple[str, ...]
     folder: Path
     starts: Mapping[str, Start]
-    enqueue_jobs: int = 4000
+    enqueue_jobs: int = 16_000
     streams: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class Contestant:
 
 
 def peer(
-    name: str, requirements: tuple[str, ...], starts: Mapping[str, Start], enqueue_jobs: int = 4000
+    name: str, requirements: tuple[str, ...], starts: Mapping[str, Start], enqueue_jobs: int = 16_000
 ) -> Contestant:
     """Return a peer whose modules are in ``peers/NAME``."""
     return Contestant(
@@ -87,7 +87,7 @@ PEERS = (
             "echo": Start(command=PREFORK, jobs=500, settings="prefork -c 1, Redis results"),
             "orm": Start(command=PREFORK, jobs=2000, settings="prefork -c 1, prefetch 64, no results"),
         },
-        enqueue_jobs=2000,
+        enqueue_jobs=8_000,
     ),
     peer(
         "dramatiq",
@@ -120,7 +120,7 @@ PEERS = (
                 settings="SimpleWorker",
             ),
         },
-        enqueue_jobs=2000,
+        enqueue_jobs=8_000,
     ),
     peer(
         "saq",

@@ -25,7 +25,7 @@ __all__ = ["MirrorService"]
 logger = logging.getLogger("upnext.mirror")
 
 #: An entry has one move or two hundred; what is in memory at once is a matter of moves.
-_MOVES_A_READ = 4000
+_MOVES_A_READ = 2000
 _ENTRIES_A_READ = (10, 200)
 _JOBS_A_TRANSACTION = 500
 _BLOCK_MS = 200
