@@ -54,7 +54,13 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     A test that is decorated with override_settings() and has the fixture ``settings`` too puts back the one
     when the other has gone.
     """
-    yield
+    try:
+        return (yield)
+    finally:
+        _take_back_settings(item, nextitem)
+
+
+def _take_back_settings(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     held = vars(settings)
     if (nextitem is None or nextitem.path != item.path) and isinstance(held["_wrapped"], UserSettingsHolder):
         left = sorted(vars(held["_wrapped"]))

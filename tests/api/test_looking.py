@@ -176,8 +176,10 @@ def test_numbers_and_trends_count_what_ended(program: Program):
 
 
 def test_functions_are_shown_with_numbers_and_workers(program: Program):
+    secret = {"name": "api_key", "kind": "keyword", "required": False, "default": "k-1"}
+    definition = {"api": True, "parameters": [secret]}
     FunctionRecord.objects.update_or_create(
-        function=FUNCTION, defaults={"seen_at": timezone.now(), "definition": {"api": True}}
+        function=FUNCTION, defaults={"seen_at": timezone.now(), "definition": definition}
     )
 
     _, listed = program.get("/functions")
@@ -186,6 +188,7 @@ def test_functions_are_shown_with_numbers_and_workers(program: Program):
     assert [item["function"] for item in listed["items"]] == [FUNCTION]
     assert (one["api"], one["paused"], one["workers"]) == (True, False, [])
     assert one["last_day"]["failed"] == 1
+    assert one["definition"]["parameters"] == [{"name": "api_key", "kind": "keyword", "required": False}]
 
 
 def test_functions_are_shown_while_redis_is_away(program: Program, namespace: str):

@@ -27,7 +27,9 @@ def python_of(name: str, requirements: Sequence[str]) -> Path:
     home = CACHE / name
     python = home / "bin" / "python"
     stamp = home / "requirements.sha256"
-    wanted = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()
+    # What an editable install needs stands in a file.
+    project = (CACHE.parent / "pyproject.toml").read_text() if "--editable" in requirements else ""
+    wanted = hashlib.sha256("\n".join([sys.version, *requirements, project]).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return python
     venv.create(home, with_pip=True, clear=True)

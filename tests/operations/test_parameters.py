@@ -12,6 +12,7 @@ import upnext_django as upnext
 from upnext_django.declare.registry import registry
 from upnext_django.exceptions import ArgumentError
 from upnext_django.operations.parameters import Parameter, call_of, parameters_of, read, values_of, written
+from upnext_django.operations.shown_definition import shown
 
 
 def one(annotation: str, **told: Any) -> Parameter:
@@ -179,3 +180,35 @@ def test_a_sensitive_parameter_tells_no_default():
 
     [_, card] = parameters_of(facts)
     assert (card.sensitive, card.default, card.required) == (True, None, False)
+
+
+def test_defaults_that_the_history_would_redact_are_told_to_programs_and_not_shown():
+    def call(
+        url: str = "https://a",
+        card_type: str = "visa",
+        token: str | None = None,
+        login: dict[str, str] = {"user": "ann", "password": "p"},  # noqa: B006
+    ) -> None: ...
+
+    with registry.isolated():
+        entry = upnext.task(call).definition.as_json()
+
+    # The key of a limit may name any of them.
+    assert {one["name"]: one["default"] for one in entry["parameters"]} == {
+        "url": "https://a",
+        "card_type": "visa",
+        "token": None,
+        "login": {"user": "ann", "password": "p"},
+    }
+    assert {one["name"]: one.get("default", "hidden") for one in shown(entry)["parameters"]} == {
+        "url": "https://a",
+        "card_type": "hidden",
+        "token": None,
+        "login": "hidden",
+    }
+    assert {one.name: one.default for one in parameters_of(entry)} == {
+        "url": '"https://a"',
+        "card_type": None,
+        "token": "null",
+        "login": None,
+    }

@@ -216,21 +216,3 @@ def test_the_registry_entry_is_json_and_tells_no_secret_default():
         {"name": "password", "kind": "either", "required": False, "annotation": "str"},
         {"name": "tenant", "kind": "keyword", "required": False, "annotation": "str", "default": "t"},
     ]
-
-
-def test_the_registry_entry_tells_no_default_that_the_history_would_redact():
-    def call(
-        url: str = "https://a",
-        api_key: str = "k-1",
-        token: str | None = None,
-        login: dict[str, str] = {"user": "ann", "password": "p"},  # noqa: B006
-    ) -> None: ...
-
-    told = build(call).as_json()["parameters"]
-
-    assert {one["name"]: one.get("default", "untold") for one in told} == {
-        "url": "https://a",
-        "api_key": "untold",
-        "token": None,
-        "login": "untold",
-    }

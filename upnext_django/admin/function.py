@@ -28,6 +28,7 @@ from upnext_django.operations.function_part import visible_standings
 from upnext_django.operations.live import FunctionStanding
 from upnext_django.operations.looking import look
 from upnext_django.operations.scope import scoped, visible_statistics
+from upnext_django.operations.shown_definition import shown
 from upnext_django.operations.stats import Counts, Window
 
 __all__ = ["FunctionRecordAdmin"]
@@ -213,7 +214,7 @@ class FunctionRecordAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("options"))
     def shown_definition(self, function: FunctionRecord) -> SafeString | str:
-        return as_json(function.definition)
+        return as_json(shown(function.definition))
 
 
 def _facts(function: FunctionRecord) -> _Facts:

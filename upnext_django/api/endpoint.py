@@ -75,7 +75,7 @@ def endpoint(
 
 
 class Address(PathView):
-    """The operations of one address: HEAD is GET (Django leaves out the body), other methods are problems."""
+    """The operations of one address: HEAD is GET (servers leave out the body), other methods are problems."""
 
     def _find_operation(self, request: HttpRequest) -> Operation | None:
         sought = "GET" if request.method == "HEAD" else request.method

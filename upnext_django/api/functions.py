@@ -28,6 +28,7 @@ from upnext_django.operations.function_part import known_functions, may_choose_q
 from upnext_django.operations.live import FunctionStanding
 from upnext_django.operations.looking import look
 from upnext_django.operations.scope import visible_statistics
+from upnext_django.operations.shown_definition import shown
 from upnext_django.operations.stats import Counts, Window
 
 __all__ = ["Switched", "router"]
@@ -117,7 +118,7 @@ def get_function(request: HttpRequest, name: InPath) -> FunctionDetail:
     points = None if among is None else stats.series(Window.DAY, function=row.pk, among=among)
     counts = None if points is None else {row.pk: stats.total(points)}
     standings, _ = look(lambda: visible_standings(request, [row.pk]))
-    return FunctionDetail(**_told(row, counts, standings), definition=row.definition)
+    return FunctionDetail(**_told(row, counts, standings), definition=shown(row.definition))
 
 
 @endpoint(

@@ -96,9 +96,9 @@ def stream_events(
         functions=frozenset(function),
         moves=frozenset(event),
     )
+    last = _position(last_event_id, "header.Last-Event-ID") or _position(after, "query.after")
     if request.method == "HEAD":
         return stream(_no_lines())
-    last = _position(last_event_id, "header.Last-Event-ID") or _position(after, "query.after")
     return stream(_lines(Place(caller(request).key), wanted, last, _rule(request)))
 
 

@@ -14,7 +14,6 @@ from upnext_django.core.missed import CronPlan
 from upnext_django.core.names import check_function_name, check_name, identity_of
 from upnext_django.core.options import DEFAULTS, Hook, check_defaults, check_options, check_together
 from upnext_django.core.rates import Rate
-from upnext_django.core.redaction import redact
 from upnext_django.core.retries import RetryPolicy
 from upnext_django.core.signature import Signature
 from upnext_django.exceptions import ArgumentError, DefinitionError
@@ -185,8 +184,7 @@ class TaskDefinition:
     def as_json(self) -> dict[str, Any]:
         """Return what the registry of functions tells other processes, as plain JSON values.
 
-        Classes are names; a default that JSON does not know, that is sensitive or that the history would
-        redact, is left out.
+        Classes are names, a default that JSON does not know (or that is sensitive) is left out.
         """
         rate = self.rate_limit
         return {
@@ -230,9 +228,9 @@ class TaskDefinition:
             "annotation": inspect.formatannotation(annotation) if annotation is not Any else None,
         }
         if parameter.default is not inspect.Parameter.empty and parameter.name not in self.sensitive:
-            raw = codec.try_encode({parameter.name: parameter.default})
-            if raw is not None and redact(raw) == raw:
-                told["default"] = codec.decode(raw)[parameter.name]
+            raw = codec.try_encode(parameter.default)
+            if raw is not None:
+                told["default"] = codec.decode(raw)
         return told
 
 

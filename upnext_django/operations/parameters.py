@@ -12,6 +12,7 @@ from upnext_django.declare.registry import registry
 from upnext_django.exceptions import ArgumentError, UnknownTask
 from upnext_django.models import FunctionRecord
 from upnext_django.operations.masked import hides
+from upnext_django.operations.shown_definition import shows_default
 
 __all__ = ["Parameter", "Shape", "call_of", "facts_of", "parameters_of", "read", "values_of", "written"]
 
@@ -172,7 +173,9 @@ def values_of(
 
 def _parameter(told: Mapping[str, Any], sensitive: set[str]) -> Parameter:
     kind, annotation = told["kind"], str(told.get("annotation") or "")
-    default = json.dumps(told["default"], ensure_ascii=False) if "default" in told else None
+    default = None
+    if "default" in told and shows_default(told):
+        default = json.dumps(told["default"], ensure_ascii=False)
     shape, nullable = _shape_of(annotation)
     if kind in ("args", "kwargs"):
         shape, nullable = (Shape.LIST if kind == "args" else Shape.OBJECT), False

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from upnext_django.broker.broker import Broker
+from upnext_django.broker.keys import QueueKeys
 from upnext_django.broker.link import Command, SyncLink
 from upnext_django.broker.scripts import announce, recover, renew, settle
 from upnext_django.broker.scripts.renew import RenewReply
@@ -174,9 +175,11 @@ class Heartbeat:
 
     def _recover(self) -> None:
         # Of all queues, also of those nobody here serves: their workers may all have died.
+        died: list[tuple[QueueKeys, str]] = []
         for queue in self._broker.directory.queues_on(self._link):
+            keys = self._broker.keys(queue)
             call = recover.call(
-                self._broker.keys(queue),
+                keys,
                 lease_ms=int(self._environment.lease_s * 1000),
                 max_crashes=self._environment.max_crashes,
                 dead_ttl_ms=int(self._environment.dead_ttl_s * 1000),
@@ -187,9 +190,10 @@ class Heartbeat:
                 recovered = self._link.call(call, doing="recovering jobs")
                 taken += recovered.taken
                 passes += 1
-                unseen.tell_sync(self._broker, recovered.died)
+                died += ((keys, job_id) for job_id in recovered.died)
             if taken:
                 logger.warning("took back %d jobs of queue %s whose worker went silent", taken, queue)
+        unseen.tell_sync(self._link, died)
 
     # -- registry
 

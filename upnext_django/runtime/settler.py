@@ -167,7 +167,7 @@ class Settler:
             logger.warning("job %s: its crash counts after its lease: %s", attempt.id, error)
         else:
             if status == JobStatus.FAILED:
-                await unseen.tell(self._broker, attempt.id)
+                await unseen.tell(self._link, self._broker.keys(attempt.queue), attempt.id)
 
     async def _report(self, queue: str, reports: list[Report]) -> bool:
         """Write reports; False if some must be written again, which is done with the next of that queue."""

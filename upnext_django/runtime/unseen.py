@@ -5,39 +5,60 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from upnext_django.broker.broker import Broker
+from upnext_django.broker import live
+from upnext_django.broker.keys import QueueKeys
+from upnext_django.broker.link import AsyncLink, SyncLink
 from upnext_django.declare import surroundings
 from upnext_django.exceptions import RedisUnavailable
 
 __all__ = ["tell", "tell_sync"]
 
-logger = logging.getLogger("upnext.worker")
+logger = logging.getLogger("upnext.job")
 
-_UNTOLD = "job %s: nobody is told that it was lost: %s"
-
-
-async def tell(broker: Broker, job_id: str) -> None:
-    """Tell what surrounds jobs of one that died; nothing is read where nothing surrounds them."""
-    if not surroundings.is_anybody():
-        return
-    try:
-        job = await broker.job(job_id)
-    except RedisUnavailable as error:
-        logger.warning(_UNTOLD, job_id, error, extra={"job_id": job_id})
-        return
-    if job is not None:
-        surroundings.ended_unseen(job)
+#: Those that many jobs are lost with are not told of all: reading and telling must not keep leases waiting.
+_TOLD_AT_ONCE = 100
 
 
-def tell_sync(broker: Broker, job_ids: Iterable[str]) -> None:
-    """See tell()."""
-    if not surroundings.is_anybody():
-        return
-    for job_id in job_ids:
+async def tell(link: AsyncLink, keys: QueueKeys, job_id: str) -> None:
+    """Log that a job of ``keys.queue`` was lost, and tell what surrounds jobs. Raises nothing."""
+    _log(keys, job_id)
+    if surroundings.is_anybody():
         try:
-            job = broker.job_sync(job_id)
+            _tell(keys, job_id, await link.execute([b"HGETALL", keys.job(job_id)]))
         except RedisUnavailable as error:
-            logger.warning(_UNTOLD, job_id, error, extra={"job_id": job_id})
-            continue
-        if job is not None:
-            surroundings.ended_unseen(job)
+            logger.warning("job %s: nobody is told that it was lost: %s", job_id, error)
+        except Exception:
+            logger.exception("job %s: nobody is told that it was lost", job_id)
+
+
+def tell_sync(link: SyncLink, died: Iterable[tuple[QueueKeys, str]]) -> None:
+    """See tell(); of at most 100, and of none after Redis has not answered once."""
+    told = list(died)
+    for keys, job_id in told:
+        _log(keys, job_id)
+    if not surroundings.is_anybody():
+        return
+    for place, (keys, job_id) in enumerate(told[:_TOLD_AT_ONCE]):
+        try:
+            _tell(keys, job_id, link.execute([b"HGETALL", keys.job(job_id)]))
+        except RedisUnavailable as error:
+            logger.warning("%d jobs: nobody is told that they were lost: %s", len(told) - place, error)
+            return
+        except Exception:
+            logger.exception("job %s: nobody is told that it was lost", job_id)
+    if len(told) > _TOLD_AT_ONCE:
+        logger.warning("%d jobs: nobody is told that they were lost", len(told) - _TOLD_AT_ONCE)
+
+
+def _tell(keys: QueueKeys, job_id: str, fields: list[bytes]) -> None:
+    if fields:
+        surroundings.ended_unseen(live.parse(job_id, keys.queue, fields))
+
+
+def _log(keys: QueueKeys, job_id: str) -> None:
+    logger.error(
+        "job %s of queue %s failed: what ran it died more often than MAX_CRASHES.",
+        job_id,
+        keys.queue,
+        extra={"job_id": job_id},
+    )
