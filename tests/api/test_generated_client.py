@@ -18,7 +18,9 @@ from tests.api.reference import schema
 from tests.asgi_site import AsgiSite, served_by_asgi
 from tests.contract.pages import ROOT
 from tests.leaks import delete_namespace
+from tests.waiting import wait_until
 from tests.workers import database_url, running_worker
+from upnext_django.models import FunctionRecord
 from upnext_django.models.token import SCOPES
 from upnext_django.operations import tokens
 
@@ -56,6 +58,8 @@ def site(
             ),
             served_by_asgi(settings, database=database, log=folder / "site.log", **own) as served,
         ):
+            known = FunctionRecord.objects.filter(function=f"{TASKS}.charge")
+            wait_until(known.exists, "the mirror has copied what the worker registered", 20)
             yield served
     with redis.Redis.from_url(valkey_url) as client:
         delete_namespace(client, namespace)
