@@ -16,7 +16,7 @@ from tests.contrib import surrounded
 from tests.contrib.conftest import running
 from tests.waiting import wait_until
 from upnext_django import TaskExecutionError, TaskHandle, signals
-from upnext_django.broker.keys import NamespaceKeys
+from upnext_django.broker.keys import NamespaceKeys, QueueKeys
 from upnext_django.contrib.sentry import UpNextIntegration
 from upnext_django.runtime.process import WorkerProcess
 
@@ -161,11 +161,15 @@ def test_a_job_of_a_silent_worker_is_reported_by_the_one_that_takes_it_back(
 ):
     elsewhere = Lab(valkey_url, namespace)
     elsewhere.register()
-    elsewhere.run(b"SADD", NamespaceKeys(namespace).queues, QUEUE)
+    elsewhere.run(b"SADD", NamespaceKeys(namespace).queues, QUEUE, "zz")
+    # Redis says no at the queue that comes after it, whenever its workers are looked for.
+    broken = QueueKeys(namespace, "zz").prefix + "streams"
+    elsewhere.run(b"SET", broken, "of another kind")
     claimed = elsewhere.claim_one()
 
     with running(valkey_url, namespace, surrounded.worker, MAX_CRASHES=0, LEASE_S=1.0):
         wait_until(lambda: reports, "the loss is reported", 20)
+    elsewhere.run(b"DEL", broken)
     elsewhere.close()
 
     (event,) = reports

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from tests.broker.conftest import lab
 from tests.broker.lab import FUNCTION, Lab
 from upnext_django.broker.link import AsyncLink, SyncLink
 from upnext_django.core.job import LiveJob
 from upnext_django.declare import surroundings
 from upnext_django.runtime import unseen
 from upnext_django.runtime.unseen import _TOLD_AT_ONCE
+
+__all__ = ["lab"]
 
 
 class Told:
@@ -30,14 +33,6 @@ class Told:
         if job.id in self.bad:
             raise ValueError("it does not take it")
         self.jobs.append(job)
-
-
-@pytest.fixture
-def lab(valkey_url: str, namespace: str) -> Iterator[Lab]:
-    one = Lab(valkey_url, namespace)
-    one.register()
-    yield one
-    one.close()
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ class FunctionOut(Shape):
 class FunctionDetail(FunctionOut):
     """A function with its options."""
 
-    definition: dict[str, Any] = Field(description="Its options and parameters, as its worker says them.")
+    definition: dict[str, Any] = Field(
+        description="Its options and parameters, as its worker says them, but for defaults of secrets."
+    )
 
 
 class FunctionPage(Shape):

@@ -174,26 +174,31 @@ class Heartbeat:
             self._executor.end(attempt.id, End.LOST)
 
     def _recover(self) -> None:
-        # Of all queues, also of those nobody here serves: their workers may all have died.
         died: list[tuple[QueueKeys, str]] = []
-        for queue in self._broker.directory.queues_on(self._link):
-            keys = self._broker.keys(queue)
-            call = recover.call(
-                keys,
-                lease_ms=int(self._environment.lease_s * 1000),
-                max_crashes=self._environment.max_crashes,
-                dead_ttl_ms=int(self._environment.dead_ttl_s * 1000),
-                history=self._environment.history,
-            )
-            taken = passes = 0
-            while taken == recover.LIMIT * passes and passes < _PASSES:
-                recovered = self._link.call(call, doing="recovering jobs")
-                taken += recovered.taken
-                passes += 1
-                died += ((keys, job_id) for job_id in recovered.died)
-            if taken:
-                logger.warning("took back %d jobs of queue %s whose worker went silent", taken, queue)
-        unseen.tell_sync(self._link, died)
+        try:
+            # Of all queues, also of those nobody here serves: their workers may all have died.
+            for queue in self._broker.directory.queues_on(self._link):
+                self._take_back(self._broker.keys(queue), died)
+        finally:
+            # Should Redis go away at a later queue, these are not named again.
+            unseen.tell_sync(self._link, died)
+
+    def _take_back(self, keys: QueueKeys, died: list[tuple[QueueKeys, str]]) -> None:
+        call = recover.call(
+            keys,
+            lease_ms=int(self._environment.lease_s * 1000),
+            max_crashes=self._environment.max_crashes,
+            dead_ttl_ms=int(self._environment.dead_ttl_s * 1000),
+            history=self._environment.history,
+        )
+        taken = passes = 0
+        while taken == recover.LIMIT * passes and passes < _PASSES:
+            recovered = self._link.call(call, doing="recovering jobs")
+            taken += recovered.taken
+            passes += 1
+            died += ((keys, job_id) for job_id in recovered.died)
+        if taken:
+            logger.warning("took back %d jobs of queue %s whose worker went silent", taken, keys.queue)
 
     # -- registry
 

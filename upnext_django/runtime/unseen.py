@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from upnext_django.broker import live
 from upnext_django.broker.keys import QueueKeys
@@ -31,23 +31,22 @@ async def tell(link: AsyncLink, keys: QueueKeys, job_id: str) -> None:
             logger.exception("job %s: nobody is told that it was lost", job_id)
 
 
-def tell_sync(link: SyncLink, died: Iterable[tuple[QueueKeys, str]]) -> None:
+def tell_sync(link: SyncLink, died: Sequence[tuple[QueueKeys, str]]) -> None:
     """See tell(); of at most 100, and of none after Redis has not answered once."""
-    told = list(died)
-    for keys, job_id in told:
+    for keys, job_id in died:
         _log(keys, job_id)
     if not surroundings.is_anybody():
         return
-    for place, (keys, job_id) in enumerate(told[:_TOLD_AT_ONCE]):
+    for place, (keys, job_id) in enumerate(died[:_TOLD_AT_ONCE]):
         try:
             _tell(keys, job_id, link.execute([b"HGETALL", keys.job(job_id)]))
         except RedisUnavailable as error:
-            logger.warning("%d jobs: nobody is told that they were lost: %s", len(told) - place, error)
+            logger.warning("%d jobs: nobody is told that they were lost: %s", len(died) - place, error)
             return
         except Exception:
             logger.exception("job %s: nobody is told that it was lost", job_id)
-    if len(told) > _TOLD_AT_ONCE:
-        logger.warning("%d jobs: nobody is told that they were lost", len(told) - _TOLD_AT_ONCE)
+    if len(died) > _TOLD_AT_ONCE:
+        logger.warning("%d jobs: nobody is told that they were lost", len(died) - _TOLD_AT_ONCE)
 
 
 def _tell(keys: QueueKeys, job_id: str, fields: list[bytes]) -> None:
